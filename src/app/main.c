@@ -1,0 +1,3 @@
+#include "base/defs.h"
+
+int main(void) { return 0; }

@@ -1,0 +1,52 @@
+/* fs.h - files behind an ops table, so that tests can replace them by fault-injecting twins.
+ * Paths are str (converted at the call). Every failure is RC_IO with sys_errno and the path in the message, RC_NOT_FOUND for ENOENT. */
+#ifndef FL_SYS_FS_H
+#define FL_SYS_FS_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+typedef struct sys_stat {
+    uint64_t size_bytes;
+    int64_t mtime_ns;
+    uint64_t device, inode;
+    bool is_dir, is_regular, is_fifo;
+} sys_stat;
+
+typedef enum sys_open_mode { SYS_READ = 0, SYS_WRITE_NEW, SYS_WRITE_TRUNC, SYS_APPEND, SYS_READ_WRITE } sys_open_mode;
+
+typedef struct sys_fs_ops {
+    rc (*open)(void *ctx, str path, sys_open_mode mode, int *ret_fd, err *e);
+    rc (*close)(void *ctx, int fd, err *e);
+    /* *ret_bytes = 0 means end of file. Interrupted calls are repeated inside. */
+    rc (*read)(void *ctx, int fd, void *to, size_t cap, size_t *ret_bytes, err *e);
+    rc (*pread)(void *ctx, int fd, void *to, size_t cap, uint64_t offset, size_t *ret_bytes, err *e);
+    rc (*write)(void *ctx, int fd, const void *from, size_t n, err *e); /* all of it or a failure */
+    rc (*pwrite)(void *ctx, int fd, const void *from, size_t n, uint64_t offset, err *e);
+    rc (*sync)(void *ctx, int fd, err *e);
+    rc (*fstat)(void *ctx, int fd, sys_stat *ret, err *e);
+    rc (*stat)(void *ctx, str path, sys_stat *ret, err *e);
+    rc (*rename)(void *ctx, str from, str to, err *e);
+    rc (*unlink)(void *ctx, str path, err *e);
+    rc (*mkdir)(void *ctx, str path, err *e); /* RC_OK when it exists */
+    /* Calls fn once per entry name (not "." and ".."), in byte order of names. */
+    rc (*list)(void *ctx, str path, void (*fn)(void *fn_ctx, str name), void *fn_ctx, err *e);
+} sys_fs_ops;
+
+typedef struct sys_fs {
+    const sys_fs_ops *ops;
+    void *ctx;
+} sys_fs;
+
+extern const sys_fs SYS_FS_REAL;
+
+/* Helpers over any sys_fs. */
+MUST_CHECK rc sys_read_file(const sys_fs *fs, str path, size_t max_bytes, struct buf *out, err *e);
+/* Writes to path.tmp, syncs, renames: the old file stays whole on any failure. */
+MUST_CHECK rc sys_write_file(const sys_fs *fs, str path, str data, err *e);
+/* Shell-style glob expansion, sorted; calls fn for each match. RC_NOT_FOUND when none. */
+MUST_CHECK rc sys_glob(str pattern, void (*fn)(void *ctx, str path), void *ctx, err *e);
+/* An unlinked temporary file, open for reading and writing. */
+MUST_CHECK rc sys_temp_file(int *ret_fd, err *e);
+
+#endif

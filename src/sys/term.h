@@ -1,0 +1,19 @@
+/* term.h - what the terminal can do, and a progress bar on standard error for anything over a second. */
+#ifndef FL_SYS_TERM_H
+#define FL_SYS_TERM_H
+
+#include "base/str.h"
+
+bool sys_is_terminal(int fd);
+unsigned sys_term_width(int fd); /* columns; 80 when unknown; COLUMNS wins */
+bool sys_term_color(int fd);     /* a terminal, NO_COLOR unset, TERM not dumb */
+bool sys_term_utf8(void);
+const char *sys_env(const char *name); /* NULL when unset */
+
+typedef struct sys_progress sys_progress;
+/* Draws nothing in the first second, nor when standard error is no terminal. */
+sys_progress *sys_progress_new(str title);
+void sys_progress_step(sys_progress *p, uint64_t done, uint64_t total, str unit);
+void sys_progress_free(sys_progress *p); /* erases the bar */
+
+#endif
