@@ -1,5 +1,6 @@
-/* buf.h - appendable text with a maximum set at init. Appending past it fails and leaves the buffer as it was,
- * with `full` set; writers that only produce bounded text may check `full` once at the end. */
+/* buf.h - appendable text with a maximum set at init. Appending past it fails and leaves the buffer
+ * as it was, with `full` set; writers that only produce bounded text may check `full` once at the
+ * end. */
 #ifndef FL_BASE_BUF_H
 #define FL_BASE_BUF_H
 
@@ -25,7 +26,8 @@ bool buf_pad(buf *b, char c, size_t count);
 bool buf_fmt(buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool buf_u64(buf *b, uint64_t v);
 bool buf_i64(buf *b, int64_t v);
-bool buf_double(buf *b, double v); /* shortest text that reads back equal; NaN/inf as "NaN", "Infinity" */
+bool buf_double(buf *b,
+                double v); /* shortest text that reads back equal; NaN/inf as "NaN", "Infinity" */
 /* Text as a JSON string with quotes; invalid UTF-8 becomes U+FFFD. */
 bool buf_json(buf *b, str s);
 /* Text escaped for HTML content and double-quoted attributes. */

@@ -34,14 +34,14 @@ typedef enum rc {
 /* Stable lower-case name of a code ("invalid", "limit", ...). */
 const char *rc_name(rc code);
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
-#define FL_INLINE static inline __attribute__((always_inline))
+#define LIKELY(x)              __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)            __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a)           (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)              ((a) < (b) ? (a) : (b))
+#define MAX(a, b)              ((a) > (b) ? (a) : (b))
+#define FL_INLINE              static inline __attribute__((always_inline))
 
 /* Prints the failed condition and a backtrace to standard error and aborts. */
 _Noreturn void must_fail(const char *cond, const char *file, int line);
@@ -69,8 +69,7 @@ _Noreturn void must_fail(const char *cond, const char *file, int line);
 /* A result that is ignored on purpose; say why in a comment beside it. */
 #define IGNORE(call)                                                                               \
     do {                                                                                           \
-        if (call) {                                                                                \
-        }                                                                                          \
+        if (call) {}                                                                               \
     } while (0)
 
 #endif

@@ -22,12 +22,14 @@ typedef struct err {
 
 rc err_set(err *e, rc code, int sys_errno, const char *file, int line, const char *fmt, ...)
     PRINTF_LIKE(6, 7);
-/* Puts "context: " before the message. Keeps code, file and line. Returns e->code (or `code` when e is NULL). */
+/* Puts "context: " before the message. Keeps code, file and line. Returns e->code (or `code` when e
+ * is NULL). */
 rc err_wrap(err *e, rc code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void err_hint(err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_reset(err *e);
 
 #define FAIL(e, code, ...) err_set((e), (code), 0, __FILE__, __LINE__, __VA_ARGS__)
-#define FAIL_OS(e, code, errnum, ...) err_set((e), (code), (errnum), __FILE__, __LINE__, __VA_ARGS__)
+#define FAIL_OS(e, code, errnum, ...)                                                              \
+    err_set((e), (code), (errnum), __FILE__, __LINE__, __VA_ARGS__)
 
 #endif

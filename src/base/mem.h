@@ -6,14 +6,14 @@
 
 #include "base/defs.h"
 
-void *mem_alloc(size_t size_bytes);                                 /* zeroed; never NULL */
-void *mem_realloc(void *p, size_t old_bytes, size_t new_bytes);     /* growth is zeroed; never NULL */
-void *mem_try_alloc(size_t size_bytes) MUST_CHECK;                  /* zeroed */
+void *mem_alloc(size_t size_bytes);                             /* zeroed; never NULL */
+void *mem_realloc(void *p, size_t old_bytes, size_t new_bytes); /* growth is zeroed; never NULL */
+void *mem_try_alloc(size_t size_bytes) MUST_CHECK;              /* zeroed */
 void *mem_try_realloc(void *p, size_t old_bytes, size_t new_bytes) MUST_CHECK;
-void mem_free(void *p);                                             /* accepts NULL */
+void mem_free(void *p); /* accepts NULL */
 void mem_fail_at(uint64_t nth);
 
-#define mem_new(T) ((T *)mem_alloc(sizeof(T)))
+#define mem_new(T)      ((T *)mem_alloc(sizeof(T)))
 #define mem_new_n(T, n) ((T *)mem_alloc_n((n), sizeof(T)))
 void *mem_alloc_n(size_t count, size_t item_bytes); /* checks the product */
 

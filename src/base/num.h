@@ -6,10 +6,10 @@
 #include "base/err.h"
 #include "base/str.h"
 
-bool num_u64(str s, uint64_t *ret);    /* decimal digits only; false on overflow */
-bool num_i64(str s, int64_t *ret);     /* optional sign */
-bool num_hex(str s, uint64_t *ret);    /* optional 0x */
-bool num_double(str s, double *ret);   /* JSON number grammar plus leading '+' and '.'; no NaN */
+bool num_u64(str s, uint64_t *ret);  /* decimal digits only; false on overflow */
+bool num_i64(str s, int64_t *ret);   /* optional sign */
+bool num_hex(str s, uint64_t *ret);  /* optional 0x */
+bool num_double(str s, double *ret); /* JSON number grammar plus leading '+' and '.'; no NaN */
 /* "90s", "15m", "2h", "7d", "1h30m", "250ms", "10us", "5ns", "1.5h": nanoseconds. */
 bool num_duration(str s, int64_t *ret_ns);
 /* "512", "64k", "10MB", "2GiB": bytes (1024-based). */

@@ -1,4 +1,5 @@
-/* str.h - text by value: a pointer and a length, not NUL-terminated, may hold NUL bytes. Borrows. */
+/* str.h - text by value: a pointer and a length, not NUL-terminated, may hold NUL bytes. Borrows.
+ */
 #ifndef FL_BASE_STR_H
 #define FL_BASE_STR_H
 
@@ -12,10 +13,11 @@ typedef struct str {
 } str;
 
 #define S(lit) ((str){(lit), sizeof(lit) - 1})
-#define S_INIT(lit) {(lit), sizeof(lit) - 1} /* for static initialisers */
-#define STR_ARG(s) (int)(s).n, (s).p         /* printf("%.*s", STR_ARG(s)) */
-#define STR_NONE ((str){NULL, 0})
-#define STR_NPOS SIZE_MAX
+#define S_INIT(lit)                                                                                \
+    { (lit), sizeof(lit) - 1 }       /* for static initialisers */
+#define STR_ARG(s) (int)(s).n, (s).p /* printf("%.*s", STR_ARG(s)) */
+#define STR_NONE   ((str){NULL, 0})
+#define STR_NPOS   SIZE_MAX
 
 static inline str str_make(const char *p, size_t n) { return (str){p, n}; }
 static inline str str_c(const char *c) { return c ? (str){c, strlen(c)} : STR_NONE; }
@@ -26,7 +28,8 @@ static inline bool str_starts(str s, str prefix) {
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
 }
 static inline bool str_ends(str s, str suffix) {
-    return s.n >= suffix.n && (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
+    return s.n >= suffix.n &&
+           (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 /* The part [from, from+n), clipped to s. */
 static inline str str_sub(str s, size_t from, size_t n) {
@@ -49,8 +52,8 @@ static inline bool str_has(str hay, str needle) { return str_find(hay, needle, 0
 /* Strips ASCII white space (space, \t, \r, \n, \v, \f). */
 str str_trim(str s);
 str str_trim_right(str s);
-/* Takes the part before the next `sep` off the front of *rest. False when *rest is exhausted. An empty
- * last field after a final separator is returned once. Start with *rest = the whole text. */
+/* Takes the part before the next `sep` off the front of *rest. False when *rest is exhausted. An
+ * empty last field after a final separator is returned once. Start with *rest = the whole text. */
 bool str_next(str *rest, char sep, str *ret_part);
 /* 64-bit hash (XXH3), the same on every machine and in every version: used in stored names. */
 uint64_t str_hash(str s);

@@ -22,7 +22,8 @@
         if (want_ > (vec)->cap) {                                                                  \
             size_t cap_ = (vec)->cap ? (vec)->cap : 8;                                             \
             while (cap_ < want_) cap_ *= 2;                                                        \
-            (vec)->v = mem_realloc((vec)->v, (vec)->cap * sizeof(*(vec)->v), cap_ * sizeof(*(vec)->v)); \
+            (vec)->v =                                                                             \
+                mem_realloc((vec)->v, (vec)->cap * sizeof(*(vec)->v), cap_ * sizeof(*(vec)->v));   \
             (vec)->cap = cap_;                                                                     \
         }                                                                                          \
     } while (0)

@@ -1,9 +1,12 @@
-/* reader.h - log files as a `source`: files, directories, globs, standard input, gzip and zstd, growing files.
+/* reader.h - log files as a `source`: files, directories, globs, standard input, gzip and zstd,
+ * growing files.
  *
- * Inputs are expanded and opened by ingest_files_new (each that can't be opened is an input_info with state INPUT_SKIPPED and its
- * problem; the others are still read). scan_logs reads each file in blocks of READ_BLOCK_BYTES cut at record boundaries; one reader
- * thread decompresses, workers parse and call the sink. Memory is bounded by the number of blocks in flight, not by file size.
- * fetch_logs reads evidence back: pread for plain files, one more pass for compressed ones, a spool file for a piped standard input. */
+ * Inputs are expanded and opened by ingest_files_new (each that can't be opened is an input_info
+ * with state INPUT_SKIPPED and its problem; the others are still read). scan_logs reads each file
+ * in blocks of READ_BLOCK_BYTES cut at record boundaries; one reader thread decompresses, workers
+ * parse and call the sink. Memory is bounded by the number of blocks in flight, not by file size.
+ * fetch_logs reads evidence back: pread for plain files, one more pass for compressed ones, a spool
+ * file for a piped standard input. */
 #ifndef FL_INGEST_READER_H
 #define FL_INGEST_READER_H
 
@@ -14,20 +17,23 @@
 enum { READ_BLOCK_BYTES = 1 << 20, INPUT_FILES_MAX = 65536, DIR_DEPTH_MAX = 32 };
 
 typedef struct ingest_opts {
-    const str *paths;          /* files, directories, globs, "-" */
+    const str *paths; /* files, directories, globs, "-" */
     size_t path_count;
-    log_format_opts format;    /* default for every file; file_time_ns is set per file */
-    str default_service;       /* for records that state none and files whose name says none */
-    bool follow;               /* keep reading growing files (rotation and truncation are followed) until cancelled */
+    log_format_opts format; /* default for every file; file_time_ns is set per file */
+    str default_service;    /* for records that state none and files whose name says none */
+    bool follow; /* keep reading growing files (rotation and truncation are followed) until
+                    cancelled */
     uint64_t max_decompression_ratio; /* 0 = 1000 */
-    const sys_fs *fs;          /* NULL = the real one */
-    /* Called from scans about every 100 ms with bytes read and the total (0 when unknown); may be NULL. */
+    const sys_fs *fs;                 /* NULL = the real one */
+    /* Called from scans about every 100 ms with bytes read and the total (0 when unknown); may be
+     * NULL. */
     void (*progress)(void *ctx, uint64_t bytes, uint64_t total_bytes);
     void *progress_ctx;
 } ingest_opts;
 
-/* Borrows opts only for the call. RC_INVALID when no path was given, RC_NOT_FOUND when no input at all could be opened (each with its line in `e`
- * or in the report). Returns owned: ret->ops->free(ret->ctx). */
+/* Borrows opts only for the call. RC_INVALID when no path was given, RC_NOT_FOUND when no input at
+ * all could be opened (each with its line in `e` or in the report). Returns owned:
+ * ret->ops->free(ret->ctx). */
 MUST_CHECK rc ingest_files_new(const ingest_opts *opts, source *ret, err *e);
 
 #endif

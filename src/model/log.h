@@ -1,9 +1,11 @@
 /* log.h - log records in OpenTelemetry's terms, and the batch they travel in.
  *
- * A batch is what a reader hands on: up to BATCH_RECORDS records that borrow from the batch's own bytes.
- * Everything in it is valid until the batch is released or reset; a consumer that keeps text copies it.
+ * A batch is what a reader hands on: up to BATCH_RECORDS records that borrow from the batch's own
+ * bytes. Everything in it is valid until the batch is released or reset; a consumer that keeps text
+ * copies it.
  *
- * log_ref names a record so that a person can open it: input file number, byte offset, line number. */
+ * log_ref names a record so that a person can open it: input file number, byte offset, line number.
+ */
 #ifndef FL_MODEL_LOG_H
 #define FL_MODEL_LOG_H
 
@@ -46,20 +48,21 @@ typedef struct log_slot {
 } log_slot;
 
 typedef struct log_record {
-    int64_t ts_ns;          /* UTC, or TS_NONE */
+    int64_t ts_ns; /* UTC, or TS_NONE */
     log_ref ref;
-    str raw;                /* the whole record as found: header and continuation lines, no final newline */
-    str body;               /* the message: what is mined. First line only unless multi-line is meant */
-    str service;            /* service.name when stated (resource, program, container, compose prefix); else empty: the source's default is used */
-    str component;          /* logger, class, module, thread-free unit within the service; may be empty */
-    str host;               /* may be empty */
-    str trace_id, span_id;  /* hex as found; may be empty */
-    const log_attr *attrs;  /* further fields: JSON members, logfmt pairs, header columns */
+    str raw;       /* the whole record as found: header and continuation lines, no final newline */
+    str body;      /* the message: what is mined. First line only unless multi-line is meant */
+    str service;   /* service.name when stated (resource, program, container, compose prefix); else
+                      empty: the source's default is used */
+    str component; /* logger, class, module, thread-free unit within the service; may be empty */
+    str host;      /* may be empty */
+    str trace_id, span_id; /* hex as found; may be empty */
+    const log_attr *attrs; /* further fields: JSON members, logfmt pairs, header columns */
     uint32_t attr_count;
-    uint32_t line_count;    /* lines this record spans */
-    uint8_t severity;       /* severity number as stated; SEV_NONE when not stated */
+    uint32_t line_count; /* lines this record spans */
+    uint8_t severity;    /* severity number as stated; SEV_NONE when not stated */
     /* Filled by mine: */
-    uint64_t shape;         /* content hash of the shape, 0 = not mined */
+    uint64_t shape; /* content hash of the shape, 0 = not mined */
     const log_slot *slots;
     uint32_t slot_count;
 } log_record;
@@ -67,13 +70,13 @@ typedef struct log_record {
 enum { BATCH_RECORDS = 8192 };
 
 typedef struct log_batch {
-    arena mem;              /* owns records, attributes, slots and unescaped text */
+    arena mem; /* owns records, attributes, slots and unescaped text */
     log_record *rec;
     size_t count, cap;
-    str text;               /* the bytes that records borrow from; owned by whoever made the batch */
-    uint64_t seq;           /* position of this batch within its input, 0, 1, 2 ... */
+    str text;     /* the bytes that records borrow from; owned by whoever made the batch */
+    uint64_t seq; /* position of this batch within its input, 0, 1, 2 ... */
     uint32_t file;
-    uint64_t lines, bytes;  /* of input covered, including what was not a record */
+    uint64_t lines, bytes; /* of input covered, including what was not a record */
 } log_batch;
 
 enum { BATCH_ARENA_MAX = 256 << 20 };

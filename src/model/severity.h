@@ -1,4 +1,5 @@
-/* severity.h - OpenTelemetry severity numbers (Logs Data Model, "Field: SeverityNumber") and the words people write for them. */
+/* severity.h - OpenTelemetry severity numbers (Logs Data Model, "Field: SeverityNumber") and the
+ * words people write for them. */
 #ifndef FL_MODEL_SEVERITY_H
 #define FL_MODEL_SEVERITY_H
 
@@ -18,8 +19,8 @@ typedef enum severity {
     SEV_MAX = 24
 } severity;
 
-/* A level word in any case ("WARN", "warning", "E", "err", "crit", "SEVERE", "Information", "fatal" ...).
- * SEV_NONE when the word is none. Single letters count only when `letters` is set. */
+/* A level word in any case ("WARN", "warning", "E", "err", "crit", "SEVERE", "Information", "fatal"
+ * ...). SEV_NONE when the word is none. Single letters count only when `letters` is set. */
 severity severity_from_word(str word, bool letters);
 /* Syslog severity 0..7 (RFC 5424 section 6.2.1). */
 severity severity_from_syslog(unsigned code);

@@ -4,8 +4,12 @@
 
 #include "base/defs.h"
 
-typedef struct wall_ns { int64_t ns; } wall_ns; /* since 1970-01-01 UTC */
-typedef struct mono_ns { int64_t ns; } mono_ns;
+typedef struct wall_ns {
+    int64_t ns;
+} wall_ns; /* since 1970-01-01 UTC */
+typedef struct mono_ns {
+    int64_t ns;
+} mono_ns;
 
 typedef struct sys_clock_ops {
     wall_ns (*wall)(void *ctx);
@@ -19,7 +23,7 @@ typedef struct sys_clock {
 } sys_clock;
 
 extern const sys_clock SYS_CLOCK_REAL;
-int64_t sys_cpu_ns(void);        /* CPU time of this process */
+int64_t sys_cpu_ns(void); /* CPU time of this process */
 size_t sys_peak_rss_bytes(void);
 
 #endif

@@ -1,5 +1,6 @@
 /* fs.h - files behind an ops table, so that tests can replace them by fault-injecting twins.
- * Paths are str (converted at the call). Every failure is RC_IO with sys_errno and the path in the message, RC_NOT_FOUND for ENOENT. */
+ * Paths are str (converted at the call). Every failure is RC_IO with sys_errno and the path in the
+ * message, RC_NOT_FOUND for ENOENT. */
 #ifndef FL_SYS_FS_H
 #define FL_SYS_FS_H
 
@@ -13,14 +14,21 @@ typedef struct sys_stat {
     bool is_dir, is_regular, is_fifo;
 } sys_stat;
 
-typedef enum sys_open_mode { SYS_READ = 0, SYS_WRITE_NEW, SYS_WRITE_TRUNC, SYS_APPEND, SYS_READ_WRITE } sys_open_mode;
+typedef enum sys_open_mode {
+    SYS_READ = 0,
+    SYS_WRITE_NEW,
+    SYS_WRITE_TRUNC,
+    SYS_APPEND,
+    SYS_READ_WRITE
+} sys_open_mode;
 
 typedef struct sys_fs_ops {
     rc (*open)(void *ctx, str path, sys_open_mode mode, int *ret_fd, err *e);
     rc (*close)(void *ctx, int fd, err *e);
     /* *ret_bytes = 0 means end of file. Interrupted calls are repeated inside. */
     rc (*read)(void *ctx, int fd, void *to, size_t cap, size_t *ret_bytes, err *e);
-    rc (*pread)(void *ctx, int fd, void *to, size_t cap, uint64_t offset, size_t *ret_bytes, err *e);
+    rc (*pread)(void *ctx, int fd, void *to, size_t cap, uint64_t offset, size_t *ret_bytes,
+                err *e);
     rc (*write)(void *ctx, int fd, const void *from, size_t n, err *e); /* all of it or a failure */
     rc (*pwrite)(void *ctx, int fd, const void *from, size_t n, uint64_t offset, err *e);
     rc (*sync)(void *ctx, int fd, err *e);

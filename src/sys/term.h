@@ -1,4 +1,5 @@
-/* term.h - what the terminal can do, and a progress bar on standard error for anything over a second. */
+/* term.h - what the terminal can do, and a progress bar on standard error for anything over a
+ * second. */
 #ifndef FL_SYS_TERM_H
 #define FL_SYS_TERM_H
 
