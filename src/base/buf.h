@@ -9,9 +9,9 @@
 
 typedef struct buf {
     char *p;
-    size_t n, cap;
-    size_t max_bytes;
-    bool full; /* an append did not fit */
+    size_t n, cap;    /* one byte more than cap is allocated, for a final NUL */
+    size_t max_bytes; /* the limit on n */
+    bool full;        /* an append did not fit */
 } buf;
 
 void buf_init(buf *b, size_t max_bytes);
@@ -20,14 +20,23 @@ void buf_reset(buf *b);
 static inline str buf_str(const buf *b) { return (str){b->p, b->n}; }
 /* False when full. */
 bool buf_reserve(buf *b, size_t more_bytes);
-bool buf_put(buf *b, str s);
-bool buf_putc(buf *b, char c);
+static inline bool buf_put(buf *b, str s) {
+    if (UNLIKELY(s.n > b->cap - b->n) && !buf_reserve(b, s.n)) return false;
+    if (s.n) memcpy(b->p + b->n, s.p, s.n);
+    b->n += s.n;
+    return true;
+}
+static inline bool buf_putc(buf *b, char c) {
+    if (UNLIKELY(b->n == b->cap) && !buf_reserve(b, 1)) return false;
+    b->p[b->n++] = c;
+    return true;
+}
 bool buf_pad(buf *b, char c, size_t count);
 bool buf_fmt(buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 bool buf_u64(buf *b, uint64_t v);
 bool buf_i64(buf *b, int64_t v);
-bool buf_double(buf *b,
-                double v); /* shortest text that reads back equal; NaN/inf as "NaN", "Infinity" */
+/* Shortest text that reads back equal; "NaN", "Infinity", "-Infinity". */
+bool buf_double(buf *b, double v);
 /* Text as a JSON string with quotes; invalid UTF-8 becomes U+FFFD. */
 bool buf_json(buf *b, str s);
 /* Text escaped for HTML content and double-quoted attributes. */
@@ -36,5 +45,8 @@ bool buf_html(buf *b, str s);
 bool buf_le32(buf *b, uint32_t v);
 bool buf_le64(buf *b, uint64_t v);
 bool buf_varint(buf *b, uint64_t v); /* LEB128 */
+/* The text with a NUL behind it (not counted in n). NULL when memory is out. Valid until the next
+ * append. */
+const char *buf_c(buf *b);
 
 #endif

@@ -10,6 +10,9 @@ void *mem_alloc(size_t size_bytes);                             /* zeroed; never
 void *mem_realloc(void *p, size_t old_bytes, size_t new_bytes); /* growth is zeroed; never NULL */
 void *mem_try_alloc(size_t size_bytes) MUST_CHECK;              /* zeroed */
 void *mem_try_realloc(void *p, size_t old_bytes, size_t new_bytes) MUST_CHECK;
+/* As above, but fresh bytes are not zeroed: for owners that write or clear them themselves. */
+void *mem_try_raw(size_t size_bytes) MUST_CHECK;
+void *mem_try_grow_raw(void *p, size_t new_bytes) MUST_CHECK;
 void mem_free(void *p); /* accepts NULL */
 void mem_fail_at(uint64_t nth);
 

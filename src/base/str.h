@@ -35,7 +35,7 @@ static inline bool str_ends(str s, str suffix) {
 static inline str str_sub(str s, size_t from, size_t n) {
     if (from > s.n) from = s.n;
     if (n > s.n - from) n = s.n - from;
-    return (str){s.p + from, n};
+    return (str){s.p ? s.p + from : NULL, n}; /* NULL + 0 is undefined */
 }
 static inline str str_from(str s, size_t from) { return str_sub(s, from, SIZE_MAX); }
 /* memcmp order, shorter first on a tie: <0, 0, >0. */
