@@ -1,0 +1,156 @@
+/* options.tbl.h - every command, option and exit code, once. The parser (cli.c), `--help` and the
+ * man page (help.c) and the shell completions (completion.c) are all made from these lists.
+ *
+ * CLI_COMMANDS(X): X(ID, words, operands, kind of operands, least, most, summary, text, examples)
+ *     operands of kind WORDS are one of the names in the operand text itself ("bash|zsh");
+ *     `examples`: lines of "command # what it does".
+ * CLI_OPTIONS(X): X(ID, letter, name, argument, kind, values, default, commands, repeats, help)
+ *     kind FLAG     no argument
+ *          TEXT     any text
+ *          FILE     a path (completed as one)
+ *          CHOICE   one of `values`: "a|b|c"
+ *          NUMBER   an integer within `values`: "least..most"
+ *          ASSIGN   NAME=TEXT with a name of letters, digits, '_' and '-'
+ *     `commands`: C(ID) | C(ID) ..., or GLOBAL. One name may stand in several rows if they serve
+ *     different commands. `default` is what cli_text() answers when the option is not given, and
+ *     is shown by the help.
+ * CLI_EXITS(X): X(ID, status, meaning)
+ *
+ * Texts are plain ASCII sentences without a final full stop in `summary` and `help`. */
+#ifndef FL_APP_OPTIONS_TBL_H
+#define FL_APP_OPTIONS_TBL_H
+
+#define CLI_MAN_DATE "November 20, 2026" /* last change of this file */
+
+#define CLI_COMMANDS(X)                                                                            \
+    X(ANALYZE, "analyze", "[PATH...]", FILES, 0, CLI_MANY,                                         \
+      "say what is abnormal in logs, when it began, why, and what to do",                          \
+      "Reads files, directories, globs, gzip and zstd, or standard input ('-', also when no PATH " \
+      "is given and standard input is not a terminal). The format of each file is found by "       \
+      "looking at it.",                                                                            \
+      "faultline analyze app.log                       # one file, report on the terminal\n"       \
+      "faultline analyze --since 2h /var/log svc/*.gz  # the last two hours of many files\n"       \
+      "kubectl logs deploy/shop | faultline analyze -  # a pipe\n"                                 \
+      "faultline analyze --baseline monday.log tuesday.log  # compared with a normal day\n"        \
+      "faultline analyze --format html --output report.html incident/")                            \
+    X(MINE, "mine", "[PATH...]", FILES, 0, CLI_MANY,                                               \
+      "list the templates of logs (the statements that wrote them) with counts",                   \
+      "Inputs are those of 'analyze'. With --format tsv there is one row for each line of the "    \
+      "input: line number, template id, template text.",                                           \
+      "faultline mine app.log                      # templates, most frequent first\n"             \
+      "faultline mine --top 20 --params app.log    # with the types of their parameters\n"         \
+      "faultline mine --content --format tsv messages.txt")                                        \
+    X(PATTERNS_DIFF, "patterns diff", "BEFORE AFTER", FILES, 2, 2,                                 \
+      "compare the templates of two logs: new, gone, more, fewer",                                 \
+      "BEFORE and AFTER are files, directories or globs.",                                         \
+      "faultline patterns diff before.log after.log\n"                                             \
+      "faultline patterns diff --format markdown v1/ v2/")                                         \
+    X(DETECT_SESSIONS, "detect sessions", "", NONE, 0, 0,                                          \
+      "learn normal sessions from logs and score other sessions against them",                     \
+      "A session is all lines with the same key, the first group (or the whole match) of the "     \
+      "--key expression. Prints key, score and verdict for each session of the --score files. "    \
+      "With --sequences the files hold 'key,id id id' lines instead of logs.",                     \
+      "faultline detect sessions --key 'blk_-?[0-9]+' --train normal.log --score today.log\n"      \
+      "faultline detect sessions --sequences --train normal.csv --score test.csv")                 \
+    X(COMPLETION, "completion", "bash|zsh", WORDS, 1, 1, "print the completion script of a shell", \
+      "",                                                                                          \
+      "source <(faultline completion bash)\n"                                                      \
+      "faultline completion zsh > ~/.zfunc/_faultline")                                            \
+    X(VERSION, "version", "", NONE, 0, 0, "print the version", "", "")                             \
+    X(HELP, "help", "[COMMAND]", COMMANDS, 0, 2, "explain a command, or all of them", "",          \
+      "faultline help analyze\n"                                                                   \
+      "faultline help --man | man -l -")
+
+#define CLI_READS   (C(ANALYZE) | C(MINE))
+#define CLI_MINES   (C(ANALYZE) | C(MINE) | C(PATTERNS_DIFF))
+#define CLI_OUTPUTS (C(ANALYZE) | C(MINE) | C(PATTERNS_DIFF) | C(DETECT_SESSIONS))
+
+#define CLI_OPTIONS(X)                                                                             \
+    /* What is read */                                                                             \
+    X(SINCE, 0, "since", "DUR|TIME", TEXT, "", "", CLI_READS, false,                               \
+      "only records from this time on: a time, or a duration before the newest record (2h, 30m)")  \
+    X(UNTIL, 0, "until", "DUR|TIME", TEXT, "", "", CLI_READS, false,                               \
+      "only records before this time, stated like --since")                                        \
+    X(LOG_FORMAT, 0, "log-format", "NAME", TEXT, "", "auto", CLI_OUTPUTS, false,                   \
+      "format of the input; an unknown NAME lists the known ones")                                 \
+    X(CONTENT, 0, "content", "", FLAG, "", "", CLI_OUTPUTS, false,                                 \
+      "lines are bare messages without a header")                                                  \
+    X(TIMEZONE, 0, "timezone", "+hh:mm|UTC|local", TEXT, "", "UTC", CLI_READS, false,              \
+      "zone of time stamps that state none")                                                       \
+    X(SERVICE, 0, "service", "NAME", TEXT, "", "", C(ANALYZE), false,                              \
+      "service of records that state none (else the name of their file)")                          \
+    X(FOLLOW, 'f', "follow", "", FLAG, "", "", CLI_READS, false,                                   \
+      "go on reading files that grow, until interrupted")                                          \
+    X(THREADS, 0, "threads", "N", NUMBER, "0..1024", "0", CLI_MINES, false,                        \
+      "worker threads; 0 is one for each processor")                                               \
+    /* How it is mined */                                                                          \
+    X(MASK, 0, "mask", "NAME=REGEX", ASSIGN, "", "", CLI_MINES, true,                              \
+      "text that matches is a parameter, shown as <NAME>; none is needed")                         \
+    X(DELIMITERS, 0, "delimiters", "CHARS", TEXT, "", "", CLI_MINES, false,                        \
+      "further characters that separate words")                                                    \
+    X(STATE, 0, "state", "FILE", FILE, "", "", CLI_READS, false,                                   \
+      "load known templates from FILE if it exists, and save all to it at the end")                \
+    /* What is compared and looked for */                                                          \
+    X(BASELINE, 0, "baseline", "PATH", FILE, "", "", C(ANALYZE), true,                             \
+      "logs of a normal time to compare with")                                                     \
+    X(SESSION, 0, "session", "REGEX", TEXT, "", "", C(ANALYZE), false,                             \
+      "lines with the same key form a session; the key is the first group, or the whole match")    \
+    X(RULES, 0, "rules", "FILE", FILE, "", "", C(ANALYZE), true,                                   \
+      "further rules that map evidence to causes and remedies")                                    \
+    X(NO_BUILTIN_RULES, 0, "no-builtin-rules", "", FLAG, "", "", C(ANALYZE), false,                \
+      "leave out the rules that come with the program")                                            \
+    X(KEY, 0, "key", "REGEX", TEXT, "", "", C(DETECT_SESSIONS), false,                             \
+      "what names the session of a line: the first group, or the whole match")                     \
+    X(TRAIN, 0, "train", "FILE", FILE, "", "", C(DETECT_SESSIONS), true, "normal sessions")        \
+    X(SCORE, 0, "score", "FILE", FILE, "", "", C(DETECT_SESSIONS), true, "sessions to judge")      \
+    X(SEQUENCES, 0, "sequences", "", FLAG, "", "", C(DETECT_SESSIONS), false,                      \
+      "files hold 'key,id id id' lines instead of logs")                                           \
+    /* What is printed */                                                                          \
+    X(FORMAT_REPORT, 0, "format", "FORMAT", CHOICE, "terminal|markdown|json|html", "terminal",     \
+      C(ANALYZE), false, "form of the report")                                                     \
+    X(FORMAT_MINE, 0, "format", "FORMAT", CHOICE, "text|tsv|json", "text", C(MINE), false,         \
+      "form of the list; tsv has a row for each line of the input")                                \
+    X(FORMAT_DIFF, 0, "format", "FORMAT", CHOICE, "text|json|markdown", "text", C(PATTERNS_DIFF),  \
+      false, "form of the comparison")                                                             \
+    X(FORMAT_SESSIONS, 0, "format", "FORMAT", CHOICE, "tsv|json", "tsv", C(DETECT_SESSIONS),       \
+      false, "form of the verdicts")                                                               \
+    X(OUTPUT, 'o', "output", "FILE", FILE, "", "", CLI_OUTPUTS, false,                             \
+      "write to FILE instead of standard output")                                                  \
+    X(LANG, 0, "lang", "LANGUAGE", CHOICE, "en|zh", "en", C(ANALYZE), false,                       \
+      "language of the report")                                                                    \
+    X(WIDTH, 0, "width", "N", NUMBER, "20..1000", "", C(ANALYZE), false,                           \
+      "columns of the terminal report, if not those of the terminal")                              \
+    X(MAX_FINDINGS, 0, "max-findings", "N", NUMBER, "1..4096", "20", C(ANALYZE), false,            \
+      "findings that the report lists at most")                                                    \
+    X(TOP, 0, "top", "N", NUMBER, "1..1000000000", "", C(MINE), false,                             \
+      "only the N most frequent templates")                                                        \
+    X(PARAMS, 0, "params", "", FLAG, "", "", C(MINE), false,                                       \
+      "show names and types of the parameters")                                                    \
+    X(MIN_COUNT, 0, "min-count", "N", NUMBER, "1..1000000000000", "1", C(PATTERNS_DIFF), false,    \
+      "only templates with N or more lines on either side")                                        \
+    /* How it ends */                                                                              \
+    X(FAIL_ON, 0, "fail-on", "LEVEL", CHOICE, "low|medium|high|critical", "", C(ANALYZE), false,   \
+      "exit with 1 when there is a finding of this level or above")                                \
+    X(STRICT, 0, "strict", "", FLAG, "", "", CLI_OUTPUTS, false,                                   \
+      "exit with 5 when some input was skipped or read in part")                                   \
+    /* Documentation, completion */                                                                \
+    X(MAN, 0, "man", "", FLAG, "", "", C(HELP), false, "print the man page (mdoc source)")         \
+    /* Everywhere */                                                                               \
+    X(COLOR, 0, "color", "WHEN", CHOICE, "auto|always|never", "auto", GLOBAL, false,               \
+      "colour on the terminal; auto heeds NO_COLOR and TERM")                                      \
+    X(QUIET, 'q', "quiet", "", FLAG, "", "", GLOBAL, false,                                        \
+      "no progress and no notes on standard error, only failures")                                 \
+    X(LOG_LEVEL, 0, "log-level", "LEVEL", CHOICE, "error|warn|info|debug", "warn", GLOBAL, false,  \
+      "what the program says about its own work on standard error")                                \
+    X(SHOW_HELP, 'h', "help", "", FLAG, "", "", GLOBAL, false, "explain the command and exit")     \
+    X(SHOW_VERSION, 'V', "version", "", FLAG, "", "", GLOBAL, false, "print the version and exit")
+
+#define CLI_EXITS(X)                                                                               \
+    X(OK, 0, "done; also when something abnormal was found")                                       \
+    X(FOUND, 1, "with --fail-on only: something abnormal of that level was found")                 \
+    X(USAGE, 2, "the command line is wrong")                                                       \
+    X(NO_INPUT, 3, "no input could be read")                                                       \
+    X(NO_OUTPUT, 4, "the output could not be written")                                             \
+    X(PARTIAL, 5, "with --strict only: some input was skipped or read in part")
+
+#endif
