@@ -216,7 +216,8 @@ static field_hit lookup(const char *p, size_t n) {
     case 36:
         IS("kuberneteslabelsappkubernetesio/name", ROLE_SERVICE, 2);
         break;
-    default: break;
+    default:
+        break;
     }
     return (field_hit){ROLE_NONE, 0};
 }

@@ -1,8 +1,9 @@
-/* fields_int.h - from named fields to a log record, by what the names mean and not by configuration.
+/* fields_int.h - from named fields to a log record, by what the names mean and not by
+ * configuration.
  *
- * Every structured format (JSON objects, logfmt, journal entries) ends here with a table of members;
- * fields.c knows the names that loggers use for time, level, message, service, component, host and
- * trace context, picks the best candidate for each, and keeps the rest as attributes. */
+ * Every structured format (JSON objects, logfmt, journal entries) ends here with a table of
+ * members; fields.c knows the names that loggers use for time, level, message, service, component,
+ * host and trace context, picks the best candidate for each, and keeps the rest as attributes. */
 #ifndef FL_CODEC_FIELDS_INT_H
 #define FL_CODEC_FIELDS_INT_H
 
@@ -12,7 +13,7 @@
 typedef enum field_role {
     ROLE_NONE = 0,
     ROLE_TIME,
-    ROLE_TIME_S,     /* whole seconds, with ROLE_TIME_NS_PART beside it */
+    ROLE_TIME_S, /* whole seconds, with ROLE_TIME_NS_PART beside it */
     ROLE_TIME_NS_PART,
     ROLE_LEVEL,      /* a word, or a number whose scale the object tells */
     ROLE_LEVEL_OTEL, /* 1..24 */
@@ -24,8 +25,8 @@ typedef enum field_role {
     ROLE_HOST,
     ROLE_TRACE,
     ROLE_SPAN,
-    ROLE_ERR,       /* klog JSON: present on error records, which carry no level */
-    ROLE_VERBOSITY, /* klog JSON: present on info records */
+    ROLE_ERR,         /* klog JSON: present on error records, which carry no level */
+    ROLE_VERBOSITY,   /* klog JSON: present on info records */
     ROLE_MONGO_LEVEL, /* "s", "c" of MongoDB; count only beside "t":{"$date"} */
     ROLE_MONGO_COMPONENT,
     ROLE_COUNT

@@ -22,6 +22,8 @@
  * "Determine if a word has a byte less than n". */
 #include "codec/json.h"
 
+#include "base/utf8.h"
+
 #ifdef __SSE2__
 #include <immintrin.h>
 #endif
@@ -119,9 +121,10 @@ FL_INLINE size_t scan_string(const char *p, size_t at, size_t n) {
     return at;
 }
 
-/* p[at] is the backslash. Returns where the escape ends, or 0 when it is none. */
+/* p[at] is the backslash. Returns where the escape ends, 0 when it is none, n + 1 when the text
+ * ends inside it. */
 static size_t scan_escape(const char *p, size_t at, size_t n) {
-    if (n - at < 2) return 0;
+    if (n - at < 2) return n + 1;
     switch (p[at + 1]) {
     case '"':
     case '\\':
@@ -133,8 +136,8 @@ static size_t scan_escape(const char *p, size_t at, size_t n) {
     case 't':
         return at + 2;
     case 'u':
-        if (n - at < 6) return 0;
         for (size_t i = 2; i < 6; i++) {
+            if (at + i == n) return n + 1;
             if (hex_digit(p[at + i]) < 0) return 0;
         }
         return at + 6;
@@ -162,11 +165,12 @@ FL_INLINE bool scan_text(str in, size_t *at, bool raw_controls, json_tok *ret, s
     bool escaped = false;
     for (;;) {
         i = scan_string(in.p, i, in.n);
-        if (UNLIKELY(i >= in.n)) return fault(f, "string without end", *at);
+        if (UNLIKELY(i >= in.n)) return fault(f, "string without end", in.n);
         if (LIKELY(in.p[i] == '"')) break;
         if (in.p[i] == '\\') {
             size_t behind = scan_escape(in.p, i, in.n);
             if (!behind) return fault(f, "bad escape in string", i);
+            if (behind > in.n) return fault(f, "string without end", in.n);
             escaped = true;
             i = behind;
         } else if (raw_controls) {
@@ -192,19 +196,19 @@ FL_INLINE bool scan_number(str in, size_t *at, json_tok *ret, scan_fault *f) {
     } else {
         size_t digits = i;
         while (i < n && is_digit(p[i])) i++;
-        if (i == digits) return fault(f, "number without digits", *at);
+        if (i == digits) return fault(f, "number without digits", i);
     }
     if (i < n && p[i] == '.') {
         size_t digits = ++i;
         while (i < n && is_digit(p[i])) i++;
-        if (i == digits) return fault(f, "number without digits after the point", *at);
+        if (i == digits) return fault(f, "number without digits after the point", i);
     }
     if (i < n && (p[i] == 'e' || p[i] == 'E')) {
         i++;
         if (i < n && (p[i] == '+' || p[i] == '-')) i++;
         size_t digits = i;
         while (i < n && is_digit(p[i])) i++;
-        if (i == digits) return fault(f, "number without digits in the exponent", *at);
+        if (i == digits) return fault(f, "number without digits in the exponent", i);
     }
     ret->kind = JSON_NUMBER;
     ret->escaped = false;
@@ -226,7 +230,9 @@ static bool scan_literal(str in, size_t *at, json_tok *ret, scan_fault *f) {
         ret->kind = JSON_NULL;
         lit = S("null");
     } else {
-        return fault(f, "expected a value", *at);
+        bool cut = rest.n < 5 && (str_starts(S("true"), rest) || str_starts(S("false"), rest) ||
+                                  str_starts(S("null"), rest));
+        return fault(f, "expected a value", cut ? in.n : *at);
     }
     ret->escaped = false;
     ret->text = (str){rest.p, lit.n};
@@ -353,6 +359,7 @@ rc json_next(json_reader *r, json_tok *ret, err *e) {
         return RC_OK;
     }
     r->state = ST_BAD;
+    r->at = f.at;
     return report(&f, r->in.n, e);
 }
 
@@ -381,25 +388,6 @@ static unsigned hex4(const char *p) {
     return v;
 }
 
-static char *put_utf8(char *out, uint32_t c) {
-    if (c < 0x80) {
-        *out++ = (char)c;
-    } else if (c < 0x800) {
-        *out++ = (char)(0xc0 | c >> 6);
-        *out++ = (char)(0x80 | (c & 0x3f));
-    } else if (c < 0x10000) {
-        *out++ = (char)(0xe0 | c >> 12);
-        *out++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *out++ = (char)(0x80 | (c & 0x3f));
-    } else {
-        *out++ = (char)(0xf0 | c >> 18);
-        *out++ = (char)(0x80 | (c >> 12 & 0x3f));
-        *out++ = (char)(0x80 | (c >> 6 & 0x3f));
-        *out++ = (char)(0x80 | (c & 0x3f));
-    }
-    return out;
-}
-
 /* p[0..1] is "\u" and four hex digits follow (scan_escape saw to it). Returns bytes read. */
 static size_t unescape_unicode(const char *p, size_t left, char **out) {
     uint32_t c = hex4(p + 2);
@@ -412,7 +400,7 @@ static size_t unescape_unicode(const char *p, size_t left, char **out) {
         }
     }
     if (c >= 0xd800 && c < 0xe000) c = 0xfffd;
-    *out = put_utf8(*out, c);
+    *out += utf8_put(*out, c);
     return used;
 }
 
@@ -464,30 +452,6 @@ rc json_text(const json_tok *t, arena *out, str *ret, err *e) {
     return RC_OK;
 }
 
-/* Position of the first byte that is not valid UTF-8 (RFC 3629: no overlongs, no surrogates, up to
- * U+10FFFF), or s.n. */
-static size_t utf8_fault(str s) {
-    const unsigned char *p = (const unsigned char *)s.p;
-    size_t i = 0;
-    while (i < s.n) {
-        if (s.n - i >= 8 && !(load_word(s.p + i) & 0x8080808080808080u)) {
-            i += 8;
-            continue;
-        }
-        unsigned char c = p[i];
-        size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : 3;
-        if ((c >= 0x80 && c < 0xc2) || c > 0xf4 || s.n - i <= more) return i;
-        unsigned char lo = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-        unsigned char hi = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-        if (more && (p[i + 1] < lo || p[i + 1] > hi)) return i;
-        for (size_t k = 2; k <= more; k++) {
-            if ((p[i + k] & 0xc0) != 0x80) return i;
-        }
-        i += more + 1;
-    }
-    return s.n;
-}
-
 rc json_validate(str in, err *e) {
     json_reader r;
     json_init(&r, in);
@@ -498,9 +462,10 @@ rc json_validate(str in, err *e) {
     size_t at = skip_space(in.p, r.at, in.n);
     if (at < in.n)
         return FAIL(e, RC_INVALID, "JSON: text goes on after the value, at byte %zu", at);
-    at = utf8_fault(in);
-    if (at < in.n) return FAIL(e, RC_INVALID, "JSON: invalid UTF-8 at byte %zu", at);
-    return RC_OK;
+    if (utf8_valid(in)) return RC_OK;
+    size_t next = 0;
+    for (at = 0; utf8_next(in, &next) != UTF8_BAD; at = next) {}
+    return FAIL(e, RC_INVALID, "JSON: invalid UTF-8 at byte %zu", at);
 }
 
 /* ---- flat objects ---- */
@@ -529,8 +494,11 @@ static bool flat_whole(flat *f, unsigned depth, json_tok *ret) {
     size_t from = f->at;
     ret->kind = f->in.p[from] == '{' ? JSON_OBJECT_BEGIN : JSON_ARRAY_BEGIN;
     do {
-        if (!next_token(&r, &t, &f->fault)) return false;
-        if (r.depth > deepest) return flat_limit(f, "nested too deep", t.offset);
+        if (!next_token(&r, &t, &f->fault)) {
+            f->fault.limit = false; /* too deep is damage here: RC_LIMIT says that `out` is full */
+            return false;
+        }
+        if (r.depth > deepest) return fault(&f->fault, "nested too deep", t.offset);
     } while (r.state != ST_DONE);
     ret->escaped = false;
     ret->text = (str){f->in.p + from, r.at - from};

@@ -54,7 +54,8 @@ typedef struct json_reader {
 
 void json_init(json_reader *r, str in);
 /* RC_OK, RC_END (one whole value was read; r->at is behind it), RC_INVALID, RC_LIMIT (depth). After
- * an error the reader stays where it is and answers RC_INVALID. */
+ * an error r->at is the place of the damage (in.n: the text ends early) and further calls answer
+ * RC_INVALID. */
 MUST_CHECK rc json_next(json_reader *r, json_tok *ret, err *e);
 /* Skips the value that begins with the token just returned (scalars: nothing to do; a key: its
  * value). */
@@ -84,7 +85,8 @@ enum { JSON_FLAT_DEPTH = 6 };
  * table of its members in their order, at most `cap`; *ret_total counts all of them. Keys that had
  * to be built live in `out`. *ret_used: bytes up to the closing brace. On RC_INVALID the outputs
  * are set all the same, to what stood before the damage (a line that was cut off), *ret_used is its
- * place. RC_LIMIT: too deep, or `out` is full. */
+ * place (in.n: the text ends early). Nesting beyond JSON_DEPTH_MAX is RC_INVALID here. RC_LIMIT:
+ * `out` is full, no output is set. */
 typedef struct json_flat_opts {
     bool raw_controls;
     unsigned depth; /* levels of objects laid flat, 1 = the top one only; 0 = JSON_FLAT_DEPTH */

@@ -128,12 +128,25 @@ unsigned logfmt_score(str line) {
 /* As a part of a message it must be certain: prose often holds a few pairs. */
 bool logfmt_looks_like(str line) { return line.n > 4 && logfmt_score(line) >= 80; }
 
+/* msg=server started on port 80 addr=:80   The words up to the next pair belong to the message. */
+static void take_spilled_words(logfmt_reader *rd, logfmt_pair *msg) {
+    logfmt_reader ahead = *rd;
+    logfmt_pair p;
+    while (logfmt_next(&ahead, &p) && !p.has_value) {
+        msg->val.n = (size_t)(p.key.p + p.key.n - msg->val.p);
+        *rd = ahead;
+    }
+}
+
 rc logfmt_fill(line_ctx *c, str line, unsigned nesting, log_record *r) {
     json_member members[LINE_ATTRS_MAX];
     size_t n = 0;
     logfmt_reader rd = {.in = line};
     logfmt_pair p;
     while (n < LINE_ATTRS_MAX && logfmt_next(&rd, &p)) {
+        if (p.has_value && !p.quoted && field_role_of(p.key).role == ROLE_MESSAGE) {
+            take_spilled_words(&rd, &p);
+        }
         str val;
         rc code = logfmt_text(&p, &c->batch->mem, &val);
         if (code != RC_OK) return code;
