@@ -84,7 +84,8 @@ enum { BATCH_ARENA_MAX = 256 << 20 };
 void log_batch_init(log_batch *b);
 void log_batch_release(log_batch *b);
 void log_batch_reset(log_batch *b);
-/* Appends a zeroed record (ts_ns = TS_NONE). NULL when the arena limit is reached. */
+/* Appends a zeroed record (ts_ns = TS_NONE). NULL when the batch is full: BATCH_RECORDS, or the
+ * arena limit. May move the records added before. */
 log_record *log_batch_add(log_batch *b);
 
 #endif

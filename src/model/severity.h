@@ -24,7 +24,8 @@ typedef enum severity {
 severity severity_from_word(str word, bool letters);
 /* Syslog severity 0..7 (RFC 5424 section 6.2.1). */
 severity severity_from_syslog(unsigned code);
-/* pino/bunyan numbers 10..60; Python numbers 10..50 are the same scale below 50. */
+/* pino/bunyan numbers: 10 trace .. 60 fatal, numbers between belong to the level below. (Python's
+ * numbers are another scale, 10 debug .. 50 critical: its loggers write the words.) */
 severity severity_from_pino(unsigned level);
 /* "TRACE".."FATAL" with the number's suffix ("ERROR2"); "" for SEV_NONE. */
 str severity_text(severity s);

@@ -1,11 +1,14 @@
 /* fs.h - files behind an ops table, so that tests can replace them by fault-injecting twins.
  * Paths are str (converted at the call). Every failure is RC_IO with sys_errno and the path in the
- * message, RC_NOT_FOUND for ENOENT. */
+ * message; RC_NOT_FOUND for ENOENT, RC_EXISTS for EEXIST, RC_INVALID for a path that is empty, too
+ * long or holds a NUL byte. */
 #ifndef FL_SYS_FS_H
 #define FL_SYS_FS_H
 
 #include "base/err.h"
 #include "base/str.h"
+
+struct buf;
 
 typedef struct sys_stat {
     uint64_t size_bytes;
@@ -16,16 +19,17 @@ typedef struct sys_stat {
 
 typedef enum sys_open_mode {
     SYS_READ = 0,
-    SYS_WRITE_NEW,
-    SYS_WRITE_TRUNC,
-    SYS_APPEND,
-    SYS_READ_WRITE
+    SYS_WRITE_NEW,   /* must not exist */
+    SYS_WRITE_TRUNC, /* made or emptied */
+    SYS_APPEND,      /* made if missing */
+    SYS_READ_WRITE   /* made if missing */
 } sys_open_mode;
 
 typedef struct sys_fs_ops {
     rc (*open)(void *ctx, str path, sys_open_mode mode, int *ret_fd, err *e);
     rc (*close)(void *ctx, int fd, err *e);
-    /* *ret_bytes = 0 means end of file. Interrupted calls are repeated inside. */
+    /* *ret_bytes = 0 means end of file. Interrupted calls are repeated inside. Waiting for a pipe
+     * or a terminal ends with RC_CANCELLED once sys_cancel_install's flag is set. */
     rc (*read)(void *ctx, int fd, void *to, size_t cap, size_t *ret_bytes, err *e);
     rc (*pread)(void *ctx, int fd, void *to, size_t cap, uint64_t offset, size_t *ret_bytes,
                 err *e);
@@ -49,12 +53,17 @@ typedef struct sys_fs {
 extern const sys_fs SYS_FS_REAL;
 
 /* Helpers over any sys_fs. */
+/* Appends the whole file to out, as it was on failure. RC_LIMIT when it is longer than max_bytes or
+ * than `out` takes. */
 MUST_CHECK rc sys_read_file(const sys_fs *fs, str path, size_t max_bytes, struct buf *out, err *e);
-/* Writes to path.tmp, syncs, renames: the old file stays whole on any failure. */
+/* Writes to path.tmp, syncs, renames: the old file stays whole on any failure. What is no regular
+ * file
+ * (/dev/stdout, a FIFO) is written to directly. */
 MUST_CHECK rc sys_write_file(const sys_fs *fs, str path, str data, err *e);
-/* Shell-style glob expansion, sorted; calls fn for each match. RC_NOT_FOUND when none. */
+/* Shell-style glob expansion (*, ?, [], {}, ~), in byte order; calls fn for each match.
+ * RC_NOT_FOUND when none. */
 MUST_CHECK rc sys_glob(str pattern, void (*fn)(void *ctx, str path), void *ctx, err *e);
-/* An unlinked temporary file, open for reading and writing. */
+/* An unlinked temporary file in $TMPDIR or /tmp, open for reading and writing. */
 MUST_CHECK rc sys_temp_file(int *ret_fd, err *e);
 
 #endif

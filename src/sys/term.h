@@ -4,6 +4,7 @@
 #define FL_SYS_TERM_H
 
 #include "base/str.h"
+#include "sys/clock.h"
 
 bool sys_is_terminal(int fd);
 unsigned sys_term_width(int fd); /* columns; 80 when unknown; COLUMNS wins */
@@ -14,7 +15,18 @@ const char *sys_env(const char *name); /* NULL when unset */
 typedef struct sys_progress sys_progress;
 /* Draws nothing in the first second, nor when standard error is no terminal. */
 sys_progress *sys_progress_new(str title);
+/* total 0 = not known. unit: "B" prints sizes ("1.2 GB"), anything else counts ("1,200 lines").
+ * Redraws at most ten times a second. One thread. */
 void sys_progress_step(sys_progress *p, uint64_t done, uint64_t total, str unit);
 void sys_progress_free(sys_progress *p); /* erases the bar */
+
+/* The same, told everything that sys_progress_new finds out by itself (tests). */
+typedef struct sys_progress_opts {
+    sys_clock clock;
+    int fd;
+    unsigned columns;
+    bool terminal, utf8;
+} sys_progress_opts;
+sys_progress *sys_progress_new_with(str title, const sys_progress_opts *opts);
 
 #endif

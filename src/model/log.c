@@ -1,0 +1,43 @@
+#include "model/log.h"
+
+enum { FIRST_RECORDS = 64 };
+
+void log_batch_init(log_batch *b) {
+    *b = (log_batch){0};
+    arena_init(&b->mem, "log batch", BATCH_ARENA_MAX);
+}
+
+void log_batch_release(log_batch *b) {
+    if (!b) return;
+    arena_release(&b->mem);
+    *b = (log_batch){.mem = b->mem};
+}
+
+/* The record array goes with the arena; `cap` stays, so that the next batch of the same reader gets
+ * its array in one piece. */
+void log_batch_reset(log_batch *b) {
+    arena_reset(&b->mem);
+    *b = (log_batch){.mem = b->mem, .cap = b->cap};
+}
+
+/* Raw memory: log_batch_add clears each record when it is handed out. An outgrown array stays in
+ * the arena until the reset, at most as much again as the array in use. */
+static bool grow(log_batch *b) {
+    size_t cap = b->cap;
+    if (b->rec || cap == 0) cap = cap ? MIN(cap * 2, (size_t)BATCH_RECORDS) : FIRST_RECORDS;
+    log_record *rec = arena_try_raw(&b->mem, cap * sizeof *rec, _Alignof(log_record));
+    if (!rec) return false;
+    if (b->count) memcpy(rec, b->rec, b->count * sizeof *rec);
+    b->rec = rec;
+    b->cap = cap;
+    return true;
+}
+
+log_record *log_batch_add(log_batch *b) {
+    MUST(b->count <= b->cap && b->cap <= BATCH_RECORDS);
+    if (b->count == BATCH_RECORDS) return NULL;
+    if ((!b->rec || b->count == b->cap) && !grow(b)) return NULL;
+    log_record *r = &b->rec[b->count++];
+    *r = (log_record){.ts_ns = TS_NONE};
+    return r;
+}
