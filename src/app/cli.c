@@ -121,11 +121,22 @@ static void nearest_word(nearest *best, str list, char separator) {
 
 /* ---- mistakes ---- */
 
-/* Arguments in messages: cut, so that the reason always fits the line. */
-#define SHOWN(s) (int)MIN((s).n, 80), (s).p
+/* An argument for a message: cut so that the reason always fits the line, and printable. */
+typedef struct shown {
+    char text[81];
+} shown;
+
+static shown show(str s) {
+    shown out = {{0}};
+    for (size_t i = 0; i < s.n && i < sizeof(out.text) - 1; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        out.text[i] = c < ' ' || c == 0x7f ? '?' : s.p[i];
+    }
+    return out;
+}
 
 static rc fail_unknown_option(str given, cli_command c, err *e) {
-    FAIL(e, RC_INVALID, "unknown option '%.*s'", SHOWN(given));
+    FAIL(e, RC_INVALID, "unknown option '%s'", show(given).text);
     nearest best = {.given = given};
     while (best.given.n > 0 && best.given.p[0] == '-') best.given = str_from(best.given, 1);
     nearest_option(&best, c);
@@ -142,9 +153,9 @@ static rc fail_unknown_option(str given, cli_command c, err *e) {
 static rc fail_unknown_command(const str *words, size_t count, err *e) {
     str last = words[count - 1];
     if (count == 2) {
-        FAIL(e, RC_INVALID, "unknown command '%.*s %.*s'", SHOWN(words[0]), SHOWN(last));
+        FAIL(e, RC_INVALID, "unknown command '%s %s'", show(words[0]).text, show(last).text);
     } else {
-        FAIL(e, RC_INVALID, "unknown command '%.*s'", SHOWN(last));
+        FAIL(e, RC_INVALID, "unknown command '%s'", show(last).text);
     }
     nearest best = {.given = last};
     for (int c = CMD_NONE + 1; c < CMD_COUNT; c++) {
@@ -155,11 +166,11 @@ static rc fail_unknown_command(const str *words, size_t count, err *e) {
         if (within) best.name = rest;
     }
     if (count == 2 && best.name.n > 0) {
-        err_hint(e, "did you mean '%.*s %.*s'?", SHOWN(words[0]), STR_ARG(best.name));
+        err_hint(e, "did you mean '%s %.*s'?", show(words[0]).text, STR_ARG(best.name));
     } else if (best.name.n > 0) {
         err_hint(e, "did you mean '%.*s'?", STR_ARG(best.name));
     } else if (str_find_char(last, '.', 0) != STR_NPOS || str_find_char(last, '/', 0) != STR_NPOS) {
-        err_hint(e, "to analyze a file: faultline analyze '%.*s'", SHOWN(last));
+        err_hint(e, "to analyze a file: faultline analyze '%s'", show(last).text);
     } else {
         err_hint(e, "'faultline --help' lists the commands");
     }
@@ -183,7 +194,7 @@ static rc fail_choice(const char *dashes, str name, str value, str choices, err 
     size_t n = MIN(choices.n, sizeof(list) - 1);
     for (size_t i = 0; i < n; i++) list[i] = choices.p[i] == '|' ? ' ' : choices.p[i];
     list[n] = '\0';
-    FAIL(e, RC_INVALID, "%s%.*s: '%.*s' is not one of: %s", dashes, STR_ARG(name), SHOWN(value),
+    FAIL(e, RC_INVALID, "%s%.*s: '%s' is not one of: %s", dashes, STR_ARG(name), show(value).text,
          list);
     nearest best = {.given = value};
     nearest_word(&best, choices, '|');
@@ -241,13 +252,13 @@ static rc check_value(const cli_option_info *row, str value, err *e) {
         uint64_t least, most, n;
         range_of(row->values, &least, &most);
         if (num_u64(value, &n) && n >= least && n <= most) return RC_OK;
-        return FAIL(e, RC_INVALID, "--%.*s: '%.*s' is not a number from %" PRIu64 " to %" PRIu64,
-                    STR_ARG(row->name), SHOWN(value), least, most);
+        return FAIL(e, RC_INVALID, "--%.*s: '%s' is not a number from %" PRIu64 " to %" PRIu64,
+                    STR_ARG(row->name), show(value).text, least, most);
     }
     case CLI_ASSIGN:
         if (is_assignment(value)) return RC_OK;
-        return FAIL(e, RC_INVALID, "--%.*s: '%.*s' is not of the form %.*s", STR_ARG(row->name),
-                    SHOWN(value), STR_ARG(row->argument));
+        return FAIL(e, RC_INVALID, "--%.*s: '%s' is not of the form %.*s", STR_ARG(row->name),
+                    show(value).text, STR_ARG(row->argument));
     }
     MUST(false && "every kind returns above");
     return RC_INVALID;
@@ -295,7 +306,8 @@ static rc take_option(walk *w, str arg, err *e) {
         value = str_from(arg, 2);
     }
     if (row->kind == CLI_FLAG && attached) {
-        return FAIL(e, RC_INVALID, "--%.*s takes no value: '%.*s'", STR_ARG(row->name), SHOWN(arg));
+        return FAIL(e, RC_INVALID, "--%.*s takes no value: '%s'", STR_ARG(row->name),
+                    show(arg).text);
     }
     if (row->kind != CLI_FLAG && !attached) {
         if (w->at >= w->argc) {
@@ -334,8 +346,8 @@ static rc check_operands(const cli_args *a, err *e) {
         return FAIL(e, RC_INVALID, "%.*s needs %.*s", STR_ARG(row->words), STR_ARG(row->operands));
     }
     if (a->operand_count > row->most) {
-        return FAIL(e, RC_INVALID, "%.*s: one argument too many: '%.*s'", STR_ARG(row->words),
-                    SHOWN(a->operands[row->most]));
+        return FAIL(e, RC_INVALID, "%.*s: one argument too many: '%s'", STR_ARG(row->words),
+                    show(a->operands[row->most]).text);
     }
     if (row->kind == CLI_OPERANDS_WORDS) {
         for (size_t i = 0; i < a->operand_count; i++) {

@@ -50,7 +50,7 @@
       "A session is all lines with the same key, the first group (or the whole match) of the "     \
       "--key expression. Prints key, score and verdict for each session of the --score files. "    \
       "With --sequences the files hold 'key,id id id' lines instead of logs.",                     \
-      "faultline detect sessions --key 'blk_-?[0-9]+' --train normal.log --score today.log\n"      \
+      "faultline detect sessions --key 'req-[0-9a-f]+' --train normal.log --score today.log\n"     \
       "faultline detect sessions --sequences --train normal.csv --score test.csv")                 \
     X(COMPLETION, "completion", "bash|zsh", WORDS, 1, 1, "print the completion script of a shell", \
       "",                                                                                          \

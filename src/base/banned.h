@@ -9,13 +9,13 @@
 #define FL_BASE_BANNED_H
 
 #include <alloca.h>
-#include <pthread.h>
+#include <pthread.h> /* layers: included to be ahead of the poison */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
-#include <unistd.h>
+#include <time.h>   /* layers: included to be ahead of the poison */
+#include <unistd.h> /* layers: included to be ahead of the poison */
 
 #undef alloca /* a macro cannot be poisoned without a warning */
 #pragma GCC poison strcpy strcat sprintf vsprintf gets strtok strncpy strncat alloca atoi atol atof

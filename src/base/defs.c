@@ -5,10 +5,10 @@
  * one exception to "no OS calls outside sys": base stands below sys and must be able to report. */
 #include "base/defs.h"
 
-#include <execinfo.h>
+#include <execinfo.h> /* layers: the crash report, see above */
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <unistd.h> /* layers: the crash report, see above */
 
 enum { BACKTRACE_FRAMES = 64, REPORT_BYTES = 512 };
 
