@@ -1,0 +1,42 @@
+#include "model/incident.h"
+
+void incident_init(incident *in) {
+    memset(in, 0, sizeof(*in));
+    arena_init(&in->mem, "incident", INCIDENT_ARENA_MAX);
+    in->onset_ns = in->end_ns = in->made_ns = TS_NONE;
+    in->looked_at.first_ns = in->looked_at.last_ns = TS_NONE;
+    in->root = INCIDENT_NONE;
+    in->cause.finding = in->cause.evidence = INCIDENT_NONE;
+}
+
+void incident_release(incident *in) {
+    if (!in) return;
+    arena_release(&in->mem);
+    memset(in, 0, sizeof(*in));
+}
+
+str incident_cut(str s, size_t max_bytes) {
+    if (s.n <= max_bytes) return s;
+    size_t n = max_bytes;
+    /* Step back over at most three continuation bytes: the sequence that would be split. */
+    for (int back = 0; back < 3 && n > 0 && ((unsigned char)s.p[n] & 0xc0) == 0x80; back++) n--;
+    return str_make(s.p, n);
+}
+
+str incident_verdict_name(incident_verdict v) {
+    static const str names[] = {S_INIT("undetermined"), S_INIT("normal"), S_INIT("abnormal")};
+    MUST((unsigned)v < ARRAY_LEN(names));
+    return names[v];
+}
+
+str edge_reason_name(edge_reason r) {
+    static const str names[] = {S_INIT("mention"), S_INIT("order")};
+    MUST((unsigned)r < ARRAY_LEN(names));
+    return names[r];
+}
+
+str timeline_kind_name(timeline_kind k) {
+    static const str names[] = {S_INIT("onset"), S_INIT("change"), S_INIT("end")};
+    MUST((unsigned)k < ARRAY_LEN(names));
+    return names[k];
+}

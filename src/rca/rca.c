@@ -1,0 +1,293 @@
+/* rca.c - from findings to an incident: the frame.
+ *
+ *   findings -> clusters in time -> facts of the heaviest cluster (texts fetched, rules matched)
+ *            -> rank.c (who failed first) -> write.c (what the incident says)
+ *
+ * Clusters: findings at Medium or above are intervals [onset, end]; intervals that overlap, or lie
+ * within a slack of each other (a twentieth of the data's range, one to fifteen minutes), are one
+ * incident. The heaviest (highest level, then sum of weights) is reported, the others are listed.
+ * Low findings inside it are facts too, outside they are minor observations: alone they are no
+ * incident.
+ *
+ * The order axis: seconds of the onset; without any time, the position in the input when there is
+ * only one input; else there is no order and the report says so by its lower confidence.
+ *
+ * Verdict: facts -> abnormal; none, and the detectors say that they could not tell, or nothing was
+ * read -> undetermined; else nothing abnormal found. */
+#include "rca/rca.h"
+
+#include "base/mem.h"
+#include "rca/write_int.h"
+
+enum { SCRATCH_MAX = 256 << 20, CLUSTERS_MAX = 256 };
+
+static int64_t onset_of(const finding *f) {
+    return f->onset_ns != TS_NONE ? f->onset_ns : f->from_ns;
+}
+static int64_t end_of(const finding *f) {
+    int64_t on = onset_of(f);
+    return f->to_ns != TS_NONE && f->to_ns > on ? f->to_ns : on;
+}
+
+typedef struct cluster {
+    int64_t from, to;
+    finding_level level;
+    double weight;
+    size_t count;
+} cluster;
+
+static const int64_t SECOND = 1000000000;
+
+static int64_t cluster_slack(const incident *in) {
+    const incident_looked_at *l = &in->looked_at;
+    int64_t range =
+        l->first_ns != TS_NONE && l->last_ns > l->first_ns ? l->last_ns - l->first_ns : 0;
+    return MIN(15 * 60 * SECOND, MAX(60 * SECOND, range / 20));
+}
+
+/* Significant findings by onset (insertion of indices: there are few hundred). */
+static size_t sort_significant(const finding_set *s, uint32_t *ret) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->items.n; i++) {
+        const finding *f = &s->items.v[i];
+        if (f->level < LEVEL_MEDIUM) continue;
+        size_t at = n++;
+        for (; at > 0 && onset_of(&s->items.v[ret[at - 1]]) > onset_of(f); at--) {
+            ret[at] = ret[at - 1];
+        }
+        ret[at] = (uint32_t)i;
+    }
+    return n;
+}
+
+/* Returns the number of clusters, oldest first. Findings without time join the first one. */
+static size_t find_clusters(const finding_set *s, int64_t slack, arena *tmp, cluster *ret) {
+    uint32_t *order = arena_bytes(tmp, (s->items.n + 1) * sizeof(*order), _Alignof(uint32_t));
+    size_t n = sort_significant(s, order), count = 0;
+    for (size_t i = 0; i < n; i++) {
+        const finding *f = &s->items.v[order[i]];
+        int64_t from = onset_of(f), to = end_of(f);
+        cluster *c = count ? &ret[count - 1] : NULL;
+        bool joins = c && (c->from == TS_NONE || from - c->to <= slack || count == CLUSTERS_MAX);
+        if (!joins) {
+            c = &ret[count++];
+            *c = (cluster){.from = from, .to = to};
+        } else if (c->from == TS_NONE) {
+            c->from = from;
+            c->to = to;
+        }
+        bool failing;
+        c->weight += fact_weight(f, &failing);
+        c->level = MAX(c->level, f->level);
+        c->to = MAX(c->to, to);
+        c->count++;
+    }
+    return count;
+}
+
+static size_t heaviest(const cluster *c, size_t count) {
+    size_t best = 0;
+    for (size_t i = 1; i < count; i++) {
+        bool higher = c[i].level > c[best].level;
+        if (higher || (c[i].level == c[best].level && c[i].weight > c[best].weight)) best = i;
+    }
+    return best;
+}
+
+static bool belongs(const finding *f, const cluster *c, int64_t slack) {
+    int64_t on = onset_of(f);
+    if (on == TS_NONE || c->from == TS_NONE) return true;
+    if (f->level >= LEVEL_MEDIUM) return on >= c->from && on <= c->to;
+    return on >= c->from - slack && on <= c->to;
+}
+
+/* The texts of a fact: its template and its first records. */
+static rc fetch_texts(const rca_input *in, ranking *r, err *e) {
+    enum { RECORDS = FACT_TEXTS - 1 };
+    size_t want = 0;
+    log_ref *refs = arena_try_new_n(r->mem, log_ref, r->fact_count * RECORDS + 1);
+    str *texts = arena_try_new_n(r->mem, str, r->fact_count * RECORDS + 1);
+    if (!refs || !texts) return FAIL(e, RC_LIMIT, "root cause analysis: too many findings");
+    for (size_t i = 0; i < r->fact_count; i++) {
+        fact *f = &r->facts[i];
+        if (f->f->template_text.n) f->texts[f->text_count++] = f->f->template_text;
+        for (size_t k = 0; k < f->f->ref_count && k < RECORDS; k++) refs[want++] = f->f->refs[k];
+    }
+    if (!in->source || want == 0) return RC_OK;
+    rc code =
+        in->source->ops->fetch_logs(in->source->ctx, refs, want, FACT_TEXT_BYTES, r->mem, texts, e);
+    if (code != RC_OK) return code;
+    size_t at = 0;
+    for (size_t i = 0; i < r->fact_count; i++) {
+        fact *f = &r->facts[i];
+        for (size_t k = 0; k < f->f->ref_count && k < RECORDS; k++, at++) {
+            if (texts[at].p) f->texts[f->text_count++] = texts[at];
+        }
+    }
+    return RC_OK;
+}
+
+static const rule *best_rule(const rules *set, const finding *f, const str *texts, size_t count) {
+    if (!set) return NULL;
+    rule_match found[4];
+    rule_subject subject = {texts, count, (int)f->kind};
+    size_t n = rules_match(set, &subject, found, ARRAY_LEN(found));
+    for (size_t i = 0; i < n; i++) {
+        if (!rca_is_change_rule(found[i].rule)) return found[i].rule;
+    }
+    return NULL;
+}
+
+/* Services that the facts speak of: with one only, its components are the entities. */
+static bool one_service_only(const ranking *r) {
+    for (size_t i = 1; i < r->fact_count; i++) {
+        if (!str_eq(r->facts[i].f->service, r->facts[0].f->service)) return false;
+    }
+    return true;
+}
+
+static void set_order_axis(ranking *r, const rca_input *in, const source_report *report,
+                           int64_t begin) {
+    bool timed = begin != TS_NONE;
+    bool one_input = report->count == 1 && report->inputs[0].bytes > 0;
+    r->ordered = timed || one_input;
+    int64_t bucket_ns = 0;
+    if (in->profile) {
+        profile_totals totals;
+        log_profile_totals(in->profile, &totals);
+        bucket_ns = totals.bucket_ns;
+    }
+    /* Change points are found on buckets: within two of them the order is not known. Without time
+     * the axis is the share of the input, and a hundredth of it counts as the same moment. */
+    r->slack = timed ? MAX(5.0, 2 * (double)bucket_ns / 1e9) : 0.01;
+    for (size_t i = 0; i < r->fact_count; i++) {
+        const finding *f = r->facts[i].f;
+        if (timed && onset_of(f) != TS_NONE) {
+            r->facts[i].at = (double)(onset_of(f) - begin) / 1e9;
+        } else if (!timed && one_input && f->ref_count) {
+            r->facts[i].at = (double)f->refs[0].offset / (double)report->inputs[0].bytes;
+        }
+    }
+}
+
+static rc analyze_cluster(const rca_input *in, const source_report *report, const cluster *c,
+                          int64_t slack, arena *tmp, incident *ret, err *e) {
+    ranking *r = arena_try_new(tmp, ranking);
+    if (!r) return FAIL(e, RC_LIMIT, "root cause analysis: out of its memory limit");
+    r->mem = tmp;
+    r->facts = arena_try_new_n(tmp, fact, FACTS_MAX);
+    if (!r->facts) return FAIL(e, RC_LIMIT, "root cause analysis: out of its memory limit");
+    for (size_t i = 0; i < ret->finding_count; i++) {
+        const finding *f = &in->findings->items.v[i];
+        if (!belongs(f, c, slack)) continue;
+        ret->findings[i].in_incident = true;
+        fact *x = &r->facts[r->fact_count++];
+        x->f = f;
+        x->index = i;
+        x->entity = RANK_NONE;
+        x->weight = fact_weight(f, &x->failing);
+    }
+    MUST(r->fact_count > 0);
+    r->one_service = one_service_only(r);
+    set_order_axis(r, in, report, c->from);
+    rc code = fetch_texts(in, r, e);
+    if (code != RC_OK) return code;
+    for (size_t i = 0; i < r->fact_count; i++) {
+        fact *f = &r->facts[i];
+        f->rule = best_rule(in->rules, f->f, f->texts, f->text_count);
+        if (!f->rule) continue;
+        rca_name_rule(ret, f->rule, &ret->findings[f->index].anomaly_type,
+                      &ret->findings[f->index].title);
+    }
+    rank_entities(r, in->profile);
+    ret->verdict = VERDICT_ABNORMAL;
+    ret->severity = c->level;
+    ret->onset_ns = c->from;
+    ret->end_ns = c->to;
+    ret->one_service = r->one_service;
+    return rca_write(in, report, r, ret, e);
+}
+
+/* What other clusters were: their heaviest finding stands for them. */
+static void add_others(const rca_input *in, const cluster *c, size_t count, size_t main,
+                       int64_t slack, incident *ret) {
+    ret->others = arena_try_new_n(&ret->mem, incident_other, INCIDENT_OTHERS_MAX);
+    for (size_t i = 0; ret->others && i < count && ret->other_count < INCIDENT_OTHERS_MAX; i++) {
+        if (i == main) continue;
+        incident_other *o = &ret->others[ret->other_count++];
+        *o = (incident_other){c[i].from, c[i].to, c[i].level, .finding_count = c[i].count};
+        double best = -1;
+        for (size_t k = 0; k < ret->finding_count; k++) {
+            const finding *f = &in->findings->items.v[k];
+            bool failing;
+            double w = fact_weight(f, &failing);
+            if (f->level < LEVEL_MEDIUM || !belongs(f, &c[i], slack) || w <= best) continue;
+            best = w;
+            o->service = ret->findings[k].f.service;
+            o->component = ret->findings[k].f.component;
+            o->what = ret->findings[k].f.template_text;
+            o->anomaly_type = ret->findings[k].anomaly_type;
+            o->title = ret->findings[k].title;
+        }
+    }
+}
+
+static str why_undetermined(const rca_input *in, const incident *ret) {
+    if (ret->looked_at.input_count == 0 && in->source) return S("no_inputs");
+    if (ret->looked_at.records == 0 && (in->source || in->summary)) return S("no_records");
+    if (in->summary && in->summary->undetermined) {
+        return in->summary->why_undetermined.n ? in->summary->why_undetermined : S("few_records");
+    }
+    return STR_NONE;
+}
+
+/* Rules are matched on the rest too (on their templates): tables and minor observations name them.
+ */
+static void name_the_rest(const rca_input *in, incident *ret) {
+    for (size_t i = 0; i < ret->finding_count; i++) {
+        incident_finding *x = &ret->findings[i];
+        if (x->in_incident || x->anomaly_type.n || !x->f.template_text.n) continue;
+        const rule *best = best_rule(in->rules, &x->f, &x->f.template_text, 1);
+        if (best) rca_name_rule(ret, best, &x->anomaly_type, &x->title);
+    }
+}
+
+static rc analyze(const rca_input *in, arena *tmp, incident *ret, err *e) {
+    source_report report = {.first_ns = TS_NONE, .last_ns = TS_NONE};
+    if (in->source) in->source->ops->report(in->source->ctx, &report);
+    rca_write_looked_at(in, &report, ret);
+    rc code = rca_write_findings(in, &report, ret, e);
+    if (code != RC_OK) return code;
+    int64_t slack = cluster_slack(ret);
+    cluster *clusters = arena_try_new_n(tmp, cluster, CLUSTERS_MAX);
+    if (!clusters) return FAIL(e, RC_LIMIT, "root cause analysis: out of its memory limit");
+    size_t count = find_clusters(in->findings, slack, tmp, clusters);
+    if (count > 0) {
+        size_t main = heaviest(clusters, count);
+        code = analyze_cluster(in, &report, &clusters[main], slack, tmp, ret, e);
+        if (code != RC_OK) return code;
+        name_the_rest(in, ret);
+        add_others(in, clusters, count, main, slack, ret);
+        return RC_OK;
+    }
+    name_the_rest(in, ret);
+    ret->why_undetermined = why_undetermined(in, ret);
+    ret->verdict = ret->why_undetermined.n ? VERDICT_UNDETERMINED : VERDICT_NORMAL;
+    return RC_OK;
+}
+
+rc rca_logs(const rca_input *in, incident *ret, err *e) {
+    MUST(in->findings);
+    incident result;
+    incident_init(&result);
+    arena tmp;
+    arena_init(&tmp, "rca scratch", SCRATCH_MAX);
+    rc code = analyze(in, &tmp, &result, e);
+    arena_release(&tmp);
+    if (code != RC_OK) {
+        incident_release(&result);
+        return code;
+    }
+    *ret = result;
+    return RC_OK;
+}

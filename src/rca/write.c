@@ -1,0 +1,594 @@
+/* write.c - fills an incident from the ranking: copies texts into the incident's arena, cut to the
+ * stated maxima, and picks what a person needs to see.
+ *
+ * Evidence is picked in this order until INCIDENT_EVIDENCE_MAX lines are there: the line that the
+ * cause was recognised by, the first failing line of the root, the first failing line of every
+ * other entity in order of onset (at most half of the room), then greedily by weight, halved for
+ * every line of the same template and reduced for every line of the same entity already there:
+ * a dozen lines from all over the incident say more than a dozen of the loudest one. Texts are
+ * fetched from the source, verbatim; cleaning for a terminal or a page is the report's business.
+ *
+ * Steps: the first significant failing finding of every (entity, component, rule), oldest first.
+ * Path: from the root along "whose failures name whom", nearest first; an entity that nothing links
+ * is attached to the root by the order of failures alone, and the edge says so.
+ *
+ * Changes: templates that a rule of category "change" matches and that were first seen in the hour
+ * before the onset (a template seen all day is routine). A candidate only: most changes near an
+ * incident are innocent, so they do not enter the ranking. */
+#include "rca/write_int.h"
+
+static const int64_t SECOND = 1000000000;
+static const int64_t CHANGE_BEFORE_NS = 3600 * 1000000000ll;
+static const double STEP_SHARE = 0.2; /* of the entity's heaviest fact */
+
+static str keep(incident *in, str s) {
+    return str_dup(&in->mem, incident_cut(s, INCIDENT_TEXT_BYTES));
+}
+
+static incident_text keep_text(incident *in, incident_text t) {
+    return (incident_text){keep(in, t.en), keep(in, t.zh)};
+}
+
+bool rca_is_change_rule(const rule *r) { return str_eq(r->category, S("change")); }
+
+void rca_name_rule(incident *in, const rule *r, str *ret_type, incident_text *ret_title) {
+    *ret_type = keep(in, r->id);
+    *ret_title = keep_text(in, r->title);
+}
+
+static input_info keep_input(incident *in, const input_info *from) {
+    input_info i = *from;
+    i.name = keep(in, from->name);
+    i.format = keep(in, from->format);
+    i.service = keep(in, from->service);
+    i.problem = keep(in, from->problem);
+    return i;
+}
+
+void rca_write_looked_at(const rca_input *in, const source_report *report, incident *ret) {
+    incident_looked_at *l = &ret->looked_at;
+    l->records = report->records;
+    l->lines = report->lines;
+    l->bytes = report->bytes;
+    l->first_ns = report->first_ns;
+    l->last_ns = report->last_ns;
+    if (in->summary) {
+        l->series = in->summary->series_checked;
+        l->params = in->summary->params_checked;
+        l->services = in->summary->services_checked;
+        if (!in->source) l->records = in->summary->records;
+    }
+    if (in->profile && l->services == 0) l->services = log_profile_service_count(in->profile);
+    if (in->miner) {
+        miner_counts counts;
+        miner_count(in->miner, &counts);
+        l->templates = counts.templates;
+    }
+    size_t keep_max = MIN(report->count, (size_t)INCIDENT_INPUTS_MAX);
+    input_info *inputs = arena_try_new_n(&ret->mem, input_info, keep_max + 1);
+    size_t n = 0;
+    for (int pass = 0; inputs && pass < 2; pass++) {
+        for (size_t i = 0; i < report->count; i++) {
+            bool problem = report->inputs[i].state != INPUT_OK;
+            if (pass == 0) {
+                l->problems += problem;
+                l->records_without_time += report->inputs[i].records_without_time;
+            }
+            if (problem == (pass == 0) && n < keep_max) {
+                inputs[n++] = keep_input(ret, &report->inputs[i]);
+            }
+        }
+    }
+    l->inputs = inputs;
+    l->input_count = n;
+    l->inputs_left_out = report->count - n;
+}
+
+static str input_name(const source_report *report, const log_ref *ref) {
+    return ref->file < report->count ? report->inputs[ref->file].name : STR_NONE;
+}
+
+rc rca_write_findings(const rca_input *in, const source_report *report, incident *ret, err *e) {
+    size_t have = in->findings->items.n;
+    ret->finding_count = MIN(have, (size_t)INCIDENT_FINDINGS_MAX);
+    ret->findings_left_out = have - ret->finding_count;
+    if (in->summary) ret->findings_left_out += in->summary->findings_left_out;
+    ret->findings = arena_try_new_n(&ret->mem, incident_finding, ret->finding_count + 1);
+    if (!ret->findings) return FAIL(e, RC_LIMIT, "the incident is too large");
+    for (size_t i = 0; i < ret->finding_count; i++) {
+        incident_finding *x = &ret->findings[i];
+        x->f = in->findings->items.v[i];
+        x->f.service = keep(ret, x->f.service);
+        x->f.component = keep(ret, x->f.component);
+        x->f.unit = keep(ret, x->f.unit);
+        x->f.subject = keep(ret, x->f.subject);
+        x->f.template_text = keep(ret, x->f.template_text);
+        if (x->f.ref_count) x->input = keep(ret, input_name(report, &x->f.refs[0]));
+        x->evidence = INCIDENT_NONE;
+    }
+    return RC_OK;
+}
+
+typedef struct writer {
+    const rca_input *in;
+    const source_report *report;
+    const ranking *r;
+    incident *out;
+    size_t entity_of[ENTITIES_MAX]; /* candidate -> index in out->entities */
+    int cause;                      /* fact */
+} writer;
+
+static size_t finding_of(const writer *w, int fact_index) {
+    return fact_index == RANK_NONE ? INCIDENT_NONE : w->r->facts[fact_index].index;
+}
+
+static int64_t fact_ns(const fact *f) {
+    return f->f->onset_ns != TS_NONE ? f->f->onset_ns : f->f->from_ns;
+}
+
+/* Candidates that failed or are blamed, best first. */
+static void write_entities(writer *w) {
+    const ranking *r = w->r;
+    incident *out = w->out;
+    out->entities = arena_try_new_n(&out->mem, incident_entity, r->cand_count + 1);
+    MUST(out->entities);
+    for (size_t i = 0; i < ENTITIES_MAX; i++) w->entity_of[i] = INCIDENT_NONE;
+    for (size_t i = 0; i < r->cand_count; i++) {
+        int c = r->order[i];
+        const candidate *from = &r->cand[c];
+        if (from->first == RANK_NONE) continue;
+        incident_entity *e = &out->entities[out->entity_count];
+        w->entity_of[c] = out->entity_count++;
+        *e = from->e;
+        e->name = keep(out, from->e.name);
+        e->service = keep(out, from->e.service);
+        e->component = keep(out, from->e.component);
+        if (from->e.named_only && from->seen_by != RANK_NONE) {
+            e->seen_by = keep(out, r->cand[from->seen_by].e.name);
+        }
+        e->onset_ns = fact_ns(&r->facts[from->first]);
+        e->finding = finding_of(w, from->first);
+        int cause = rank_cause(r, c);
+        if (cause != RANK_NONE) {
+            rca_name_rule(out, r->facts[cause].rule, &e->anomaly_type, &e->title);
+        }
+    }
+    out->root = out->entity_count ? 0 : INCIDENT_NONE;
+}
+
+static void write_cause(writer *w) {
+    incident *out = w->out;
+    incident_cause *c = &out->cause;
+    w->cause = out->entity_count ? rank_cause(w->r, w->r->order[0]) : RANK_NONE;
+    out->anomaly_type = S("unknown");
+    if (w->cause == RANK_NONE) {
+        c->finding = out->entity_count ? out->entities[0].finding : INCIDENT_NONE;
+        return;
+    }
+    const rule *why = w->r->facts[w->cause].rule;
+    rca_name_rule(out, why, &c->rule_id, &c->title);
+    out->anomaly_type = c->rule_id;
+    c->category = keep(out, why->category);
+    c->explanation = keep_text(out, why->explanation);
+    c->cause_rank = why->cause_rank;
+    c->finding = finding_of(w, w->cause);
+    incident_text *steps = arena_try_new_n(&out->mem, incident_text, why->step_count + 1);
+    str *refs = arena_try_new_n(&out->mem, str, why->reference_count + 1);
+    if (!steps || !refs) return;
+    for (size_t i = 0; i < why->step_count; i++) steps[i] = keep_text(out, why->steps[i]);
+    for (size_t i = 0; i < why->reference_count; i++) refs[i] = keep(out, why->references[i]);
+    c->steps = steps;
+    c->step_count = why->step_count;
+    c->references = refs;
+    c->reference_count = why->reference_count;
+}
+
+/* --- evidence ----------------------------------------------------------------------------------
+ */
+
+typedef struct pick {
+    int fact;
+    size_t ref;
+} pick;
+
+static bool picked(const pick *p, size_t n, const ranking *r, int which, size_t ref) {
+    const log_ref *x = &r->facts[which].f->refs[ref];
+    for (size_t i = 0; i < n; i++) {
+        const log_ref *y = &r->facts[p[i].fact].f->refs[p[i].ref];
+        if (x->file == y->file && x->offset == y->offset && x->line == y->line) return true;
+    }
+    return false;
+}
+
+static size_t add_pick(pick *p, size_t n, const ranking *r, int which, size_t ref) {
+    if (n == INCIDENT_EVIDENCE_MAX || which == RANK_NONE || r->facts[which].f->ref_count <= ref ||
+        picked(p, n, r, which, ref)) {
+        return n;
+    }
+    p[n] = (pick){which, ref};
+    return n + 1;
+}
+
+static double pick_value(const pick *p, size_t n, const ranking *r, int which, size_t ref) {
+    double v = r->facts[which].weight * (r->facts[which].failing ? 1 : 0.5) / (1 + (double)ref);
+    for (size_t i = 0; i < n; i++) {
+        const fact *x = &r->facts[p[i].fact], *y = &r->facts[which];
+        if (x->f->template_id == y->f->template_id && str_eq(x->f->service, y->f->service))
+            v *= 0.5;
+        if (x->entity == y->entity) v *= 0.8;
+    }
+    return v;
+}
+
+static size_t pick_evidence(const writer *w, pick *p) {
+    const ranking *r = w->r;
+    size_t n = add_pick(p, 0, r, w->cause, 0);
+    if (w->out->entity_count) n = add_pick(p, n, r, r->cand[r->order[0]].first, 0);
+    /* Every other failing entity's first line, earliest first. */
+    uint64_t done = w->out->entity_count ? 1ull << r->order[0] : 0;
+    while (n < INCIDENT_EVIDENCE_MAX / 2) {
+        int next = RANK_NONE;
+        for (size_t c = 0; c < r->cand_count; c++) {
+            if (done >> c & 1 || !r->cand[c].failing_facts) continue;
+            if (next == RANK_NONE || r->cand[c].at < r->cand[next].at) next = (int)c;
+        }
+        if (next == RANK_NONE) break;
+        done |= 1ull << next;
+        n = add_pick(p, n, r, r->cand[next].first, 0);
+    }
+    while (n < INCIDENT_EVIDENCE_MAX) {
+        pick best = {RANK_NONE, 0};
+        double best_value = 0.02; /* fainter lines say nothing */
+        for (size_t i = 0; i < r->fact_count; i++) {
+            for (size_t k = 0; k < r->facts[i].f->ref_count; k++) {
+                if (picked(p, n, r, (int)i, k)) continue;
+                double v = pick_value(p, n, r, (int)i, k);
+                if (v > best_value) {
+                    best_value = v;
+                    best = (pick){(int)i, k};
+                }
+            }
+        }
+        if (best.fact == RANK_NONE) break;
+        n = add_pick(p, n, r, best.fact, best.ref);
+    }
+    return n;
+}
+
+/* At most INCIDENT_EVIDENCE_LINES lines and INCIDENT_EVIDENCE_BYTES bytes. */
+static str cut_evidence(str s, bool *ret_cut) {
+    str t = incident_cut(s, INCIDENT_EVIDENCE_BYTES);
+    size_t at = 0;
+    for (int line = 0; line < INCIDENT_EVIDENCE_LINES; line++) {
+        size_t end = str_find_char(t, '\n', at);
+        if (end == STR_NPOS) {
+            *ret_cut = t.n < s.n;
+            return t;
+        }
+        at = end + 1;
+    }
+    *ret_cut = true;
+    return str_sub(t, 0, at - 1);
+}
+
+static rc write_evidence(writer *w, err *e) {
+    const ranking *r = w->r;
+    incident *out = w->out;
+    pick p[INCIDENT_EVIDENCE_MAX];
+    size_t n = pick_evidence(w, p);
+    if (!w->in->source || n == 0) return RC_OK;
+    log_ref refs[INCIDENT_EVIDENCE_MAX];
+    str texts[INCIDENT_EVIDENCE_MAX];
+    for (size_t i = 0; i < n; i++) refs[i] = r->facts[p[i].fact].f->refs[p[i].ref];
+    rc code = w->in->source->ops->fetch_logs(w->in->source->ctx, refs, n,
+                                             INCIDENT_EVIDENCE_BYTES + 8, r->mem, texts, e);
+    if (code != RC_OK) return code;
+    out->evidence = arena_try_new_n(&out->mem, incident_evidence, n);
+    if (!out->evidence) return FAIL(e, RC_LIMIT, "the incident is too large");
+    for (size_t i = 0; i < n; i++) {
+        if (!texts[i].p) continue;
+        const fact *f = &r->facts[p[i].fact];
+        incident_finding *x = &out->findings[f->index];
+        incident_evidence *ev = &out->evidence[out->evidence_count];
+        if (x->evidence == INCIDENT_NONE) x->evidence = out->evidence_count;
+        ev->id = str_fmt(&out->mem, "E%zu", ++out->evidence_count);
+        ev->input = keep(out, input_name(w->report, &refs[i]));
+        ev->ref = refs[i];
+        ev->ts_ns = p[i].ref == 0 ? f->f->from_ns : TS_NONE;
+        ev->service = x->f.service;
+        ev->component = x->f.component;
+        ev->text = str_dup(&out->mem, cut_evidence(texts[i], &ev->cut));
+        ev->cut |= refs[i].bytes > INCIDENT_EVIDENCE_BYTES + 8;
+        ev->finding = f->index;
+    }
+    return RC_OK;
+}
+
+static size_t evidence_of(const incident *in, size_t index) {
+    return index == INCIDENT_NONE ? INCIDENT_NONE : in->findings[index].evidence;
+}
+
+/* --- order of failures, path, timeline -----------------------------------------------------------
+ */
+
+typedef struct step_key {
+    double at;
+    int fact, cand;
+} step_key;
+
+static bool step_before(const writer *w, const step_key *a, const step_key *b) {
+    if (w->r->ordered && (a->at < b->at || a->at > b->at)) return a->at < b->at;
+    /* The same moment: what others name comes before those who name it, then the better rank. */
+    size_t x = w->entity_of[a->cand], y = w->entity_of[b->cand];
+    return x != y ? x < y : a->fact < b->fact;
+}
+
+static size_t collect_steps(const writer *w, step_key *ret, size_t cap) {
+    const ranking *r = w->r;
+    size_t n = 0;
+    for (size_t c = 0; c < r->cand_count && n < cap; c++) {
+        if (w->entity_of[c] == INCIDENT_NONE || r->cand[c].failing_facts) continue;
+        if (r->cand[c].e.blamed < 0.2) continue;
+        ret[n++] = (step_key){r->cand[c].at, r->cand[c].first, (int)c};
+    }
+    for (size_t i = 0; i < r->fact_count; i++) {
+        const fact *f = &r->facts[i];
+        if (f->entity == RANK_NONE || w->entity_of[f->entity] == INCIDENT_NONE) continue;
+        const candidate *c = &r->cand[f->entity];
+        bool significant = f->failing && f->weight >= STEP_SHARE * c->e.strength;
+        if (!significant && c->first != (int)i) continue;
+        size_t k = 0;
+        for (; k < n; k++) {
+            const fact *g = &r->facts[ret[k].fact];
+            bool same = ret[k].cand == f->entity && g->rule == f->rule &&
+                        str_eq(g->f->component, f->f->component);
+            if (!same) continue;
+            if (f->at < ret[k].at) ret[k] = (step_key){f->at, (int)i, f->entity};
+            break;
+        }
+        if (k == n && n < cap) ret[n++] = (step_key){f->at, (int)i, f->entity};
+    }
+    return n;
+}
+
+static void write_steps(writer *w) {
+    incident *out = w->out;
+    enum { KEYS = FACTS_MAX };
+    step_key *keys = arena_try_new_n(w->r->mem, step_key, KEYS);
+    out->steps = arena_try_new_n(&out->mem, incident_step, INCIDENT_STEPS_MAX);
+    if (!keys || !out->steps) return;
+    size_t n = collect_steps(w, keys, KEYS);
+    for (size_t i = 1; i < n; i++) {
+        step_key k = keys[i];
+        size_t at = i;
+        for (; at > 0 && step_before(w, &k, &keys[at - 1]); at--) keys[at] = keys[at - 1];
+        keys[at] = k;
+    }
+    for (size_t i = 0; i < n && out->step_count < INCIDENT_STEPS_MAX; i++) {
+        const fact *f = &w->r->facts[keys[i].fact];
+        incident_step *s = &out->steps[out->step_count++];
+        const incident_finding *x = &out->findings[f->index];
+        s->ts_ns = w->r->ordered ? fact_ns(f) : TS_NONE;
+        s->entity = w->entity_of[keys[i].cand];
+        s->what = x->f.template_text;
+        s->title = x->title;
+        s->finding = f->index;
+        s->evidence = x->evidence;
+    }
+}
+
+static void add_edge(writer *w, int from, int to, edge_reason reason) {
+    incident *out = w->out;
+    if (out->path_count == INCIDENT_PATH_MAX) return;
+    incident_edge *g = &out->path[out->path_count++];
+    g->from = w->entity_of[from];
+    g->to = w->entity_of[to];
+    g->reason = reason;
+    g->mentions = reason == EDGE_MENTION ? w->r->blame_records[to][from] : 0;
+    g->finding =
+        finding_of(w, reason == EDGE_MENTION ? w->r->blame_fact[to][from] : w->r->cand[to].first);
+    g->evidence = evidence_of(out, g->finding);
+}
+
+/* The unreached failing candidate with the earliest onset that names a reached one (`*ret_by`). */
+static int next_on_path(const writer *w, uint64_t reached, int *ret_by) {
+    const ranking *r = w->r;
+    int next = RANK_NONE;
+    for (size_t a = 0; a < r->cand_count; a++) {
+        if (reached >> a & 1 || !r->cand[a].failing_facts) continue;
+        if (w->entity_of[a] == INCIDENT_NONE) continue;
+        int by = RANK_NONE;
+        for (size_t b = 0; b < r->cand_count; b++) {
+            bool names = reached >> b & 1 && r->blame[a][b] > 0;
+            if (names && (by == RANK_NONE || r->blame[a][b] > r->blame[a][by])) by = (int)b;
+        }
+        if (by == RANK_NONE) continue;
+        if (next == RANK_NONE || r->cand[a].at < r->cand[next].at) {
+            next = (int)a;
+            *ret_by = by;
+        }
+    }
+    return next;
+}
+
+static void write_path(writer *w) {
+    const ranking *r = w->r;
+    incident *out = w->out;
+    out->path = arena_try_new_n(&out->mem, incident_edge, INCIDENT_PATH_MAX);
+    if (!out->path || !out->entity_count) return;
+    int root = r->order[0], by = RANK_NONE;
+    uint64_t reached = 1ull << root;
+    for (int a; (a = next_on_path(w, reached, &by)) != RANK_NONE;) {
+        add_edge(w, by, a, EDGE_MENTION);
+        reached |= 1ull << a;
+    }
+    for (size_t i = 1; i < r->cand_count && r->ordered; i++) {
+        int a = r->order[i];
+        const candidate *c = &r->cand[a];
+        if (reached >> a & 1 || !c->failing_facts || w->entity_of[a] == INCIDENT_NONE) continue;
+        if (c->at + r->slack >= r->cand[root].at) add_edge(w, root, a, EDGE_ORDER);
+    }
+}
+
+static void write_affected(writer *w) {
+    const ranking *r = w->r;
+    incident *out = w->out;
+    str *list = arena_try_new_n(&out->mem, str, ENTITIES_MAX);
+    if (!list || !out->entity_count) return;
+    uint64_t done = 0;
+    str root_service = out->entities[0].service;
+    for (;;) {
+        int next = RANK_NONE;
+        for (size_t c = 0; c < r->cand_count; c++) {
+            if (done >> c & 1 || !r->cand[c].failing_facts) continue;
+            if (next == RANK_NONE || r->cand[c].at < r->cand[next].at) next = (int)c;
+        }
+        if (next == RANK_NONE) break;
+        done |= 1ull << next;
+        str service = r->cand[next].e.service;
+        bool skip = service.n == 0 || str_eq(service, root_service);
+        for (size_t i = 0; i < out->affected_count; i++) skip |= str_eq(list[i], service);
+        if (!skip) list[out->affected_count++] = keep(out, service);
+    }
+    /* Nobody but the root itself: then it is what is affected. */
+    if (out->affected_count == 0 && root_service.n) list[out->affected_count++] = root_service;
+    out->affected = list;
+}
+
+static void write_alternatives(writer *w) {
+    incident *out = w->out;
+    out->confidence = w->r->confidence;
+    out->alternatives = arena_try_new_n(&out->mem, incident_alternative, INCIDENT_ALTERNATIVES_MAX);
+    if (!out->alternatives || out->entity_count < 2) return;
+    double sum = 0, top = out->entities[0].score;
+    for (size_t i = 1; i < out->entity_count; i++) sum += out->entities[i].score;
+    for (size_t i = 1; i < out->entity_count; i++) {
+        const incident_entity *e = &out->entities[i];
+        if (out->alternative_count == INCIDENT_ALTERNATIVES_MAX || e->score < 0.2 * top) break;
+        incident_alternative *a = &out->alternatives[out->alternative_count++];
+        a->entity = i;
+        a->anomaly_type = e->anomaly_type;
+        a->title = e->title;
+        /* What is left of certainty, by score, and never more than the first. */
+        a->confidence = MIN(out->confidence, (1 - out->confidence) * e->score / sum);
+        a->finding = e->finding;
+        a->evidence = evidence_of(out, e->finding);
+    }
+}
+
+static void write_timeline(writer *w) {
+    incident *out = w->out;
+    out->timeline = arena_try_new_n(&out->mem, incident_event, INCIDENT_TIMELINE_MAX);
+    if (!out->timeline) return;
+    size_t n = 0;
+    for (size_t i = 0; i < out->change_count; i++) {
+        const incident_change *c = &out->changes[i];
+        out->timeline[n++] = (incident_event){c->ts_ns,   TIMELINE_CHANGE, c->service,
+                                              STR_NONE,   c->text,         {STR_NONE, STR_NONE},
+                                              LEVEL_NONE, INCIDENT_NONE,   INCIDENT_NONE};
+    }
+    int64_t last = out->looked_at.last_ns;
+    for (size_t i = 0; i < out->finding_count && n < INCIDENT_TIMELINE_MAX; i++) {
+        const incident_finding *x = &out->findings[i];
+        int64_t at = x->f.onset_ns != TS_NONE ? x->f.onset_ns : x->f.from_ns;
+        if (!x->in_incident || at == TS_NONE) continue;
+        incident_event ev = {at,
+                             TIMELINE_ONSET,
+                             x->f.service,
+                             x->f.component,
+                             x->f.template_text,
+                             x->title,
+                             x->f.level,
+                             i,
+                             x->evidence};
+        out->timeline[n++] = ev;
+        bool ended = x->f.to_ns != TS_NONE && last != TS_NONE && x->f.to_ns + 120 * SECOND < last;
+        if (i == out->cause.finding && ended && x->f.to_ns > at && n < INCIDENT_TIMELINE_MAX) {
+            ev.kind = TIMELINE_END;
+            ev.ts_ns = x->f.to_ns;
+            out->timeline[n++] = ev;
+        }
+    }
+    for (size_t i = 1; i < n; i++) {
+        incident_event ev = out->timeline[i];
+        size_t at = i;
+        for (; at > 0 && out->timeline[at - 1].ts_ns > ev.ts_ns; at--) {
+            out->timeline[at] = out->timeline[at - 1];
+        }
+        out->timeline[at] = ev;
+    }
+    out->timeline_count = n;
+}
+
+/* --- changes ------------------------------------------------------------------------------------
+ */
+
+static void add_change(writer *w, const template_info *t) {
+    incident *out = w->out;
+    size_t at = out->change_count;
+    /* Latest first; when full the oldest goes. */
+    while (at > 0 && out->changes[at - 1].ts_ns < t->first_ns) at--;
+    if (at == INCIDENT_CHANGES_MAX) return;
+    if (out->change_count < INCIDENT_CHANGES_MAX) out->change_count++;
+    memmove(&out->changes[at + 1], &out->changes[at],
+            (out->change_count - 1 - at) * sizeof(incident_change));
+    incident_change *c = &out->changes[at];
+    memset(c, 0, sizeof(*c));
+    c->ts_ns = t->first_ns;
+    c->before_ns = out->onset_ns - t->first_ns;
+    c->ref = t->first_ref;
+    c->input = keep(out, input_name(w->report, &t->first_ref));
+    c->text = keep(out, t->text);
+    if (t->first_ref.file < w->report->count) {
+        c->service = keep(out, w->report->inputs[t->first_ref.file].service);
+    }
+}
+
+static rc quote_changes(writer *w, err *e) {
+    incident *out = w->out;
+    if (!w->in->source || out->change_count == 0) return RC_OK;
+    log_ref refs[INCIDENT_CHANGES_MAX];
+    str texts[INCIDENT_CHANGES_MAX];
+    for (size_t i = 0; i < out->change_count; i++) refs[i] = out->changes[i].ref;
+    rc code = w->in->source->ops->fetch_logs(w->in->source->ctx, refs, out->change_count,
+                                             INCIDENT_TEXT_BYTES, w->r->mem, texts, e);
+    for (size_t i = 0; code == RC_OK && i < out->change_count; i++) {
+        if (!texts[i].p) continue;
+        size_t line_end = str_find_char(texts[i], '\n', 0);
+        out->changes[i].text = keep(out, str_sub(texts[i], 0, line_end));
+    }
+    return code;
+}
+
+static rc write_changes(writer *w, err *e) {
+    incident *out = w->out;
+    out->changes = arena_try_new_n(&out->mem, incident_change, INCIDENT_CHANGES_MAX + 1);
+    if (!out->changes || !w->in->miner || !w->in->rules || out->onset_ns == TS_NONE) return RC_OK;
+    template_info t;
+    for (size_t i = 0; miner_template_at(w->in->miner, i, &t) == RC_OK; i++) {
+        if (t.first_ns == TS_NONE || t.first_ns > out->onset_ns) continue;
+        if (out->onset_ns - t.first_ns > CHANGE_BEFORE_NS) continue;
+        rule_match found[2];
+        rule_subject subject = {&t.text, 1, -1};
+        if (rules_match(w->in->rules, &subject, found, ARRAY_LEN(found)) == 0) continue;
+        if (rca_is_change_rule(found[0].rule)) add_change(w, &t);
+    }
+    return quote_changes(w, e);
+}
+
+rc rca_write(const rca_input *in, const source_report *report, const ranking *r, incident *ret,
+             err *e) {
+    writer w = {.in = in, .report = report, .r = r, .out = ret};
+    write_entities(&w);
+    write_cause(&w);
+    rc code = write_evidence(&w, e);
+    if (code == RC_OK) code = write_changes(&w, e);
+    if (code != RC_OK) return code;
+    ret->cause.evidence = evidence_of(ret, ret->cause.finding);
+    write_steps(&w);
+    write_path(&w);
+    write_affected(&w);
+    write_alternatives(&w);
+    write_timeline(&w);
+    return RC_OK;
+}
