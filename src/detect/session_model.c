@@ -399,7 +399,7 @@ static void learn_radius(session_model *m) {
 
 static uint64_t transition_key(uint32_t a, uint32_t b) { return ((uint64_t)a + 1) << 32 | b; }
 
-enum { NO_EVENT = UINT32_MAX - 1 }; /* before the first event */
+#define NO_EVENT (UINT32_MAX - 1) /* before the first event */
 
 static void learn_order(session_model *m, const session_set *s) {
     map64_init(&m->transitions, TRANSITIONS_MAX);

@@ -29,7 +29,8 @@
 #include "rca/rules_int.h"
 
 enum { INDEX_BITS = 12, INDEX_SLOTS = 1 << INDEX_BITS, PHRASE_GAP_MAX = 80 };
-enum { RULES_ARENA_MAX = 64 << 20, ENTRY_NONE = UINT32_MAX };
+enum { RULES_ARENA_MAX = 64 << 20 };
+#define ENTRY_NONE UINT32_MAX
 
 typedef struct index_entry {
     uint32_t rule, phrase, next;
