@@ -1,0 +1,22 @@
+/* container.h - what container runtimes write around a program's output.
+ *
+ *     Docker json-file   {"log":"text\n","stream":"stdout","attrs":{..},"time":"2020-01-01T..Z"}
+ *     CRI (Kubernetes)   2016-10-06T00:17:09.669794202Z stdout F text
+ *
+ * Both runtimes cut long lines (16 KB) into pieces: Docker leaves out the final newline, CRI writes
+ * P (partial) in place of F (full). The pieces of one stream are joined into one record, up to
+ * LINE_JOIN_MAX bytes; the streams are kept apart. A piece that the text side calls a continuation
+ * (a stack frame) belongs to the record before it in its stream.
+ * The joined text is then read as what it is: JSON object, logfmt, or text with a header. The time
+ * is the runtime's, which has nanoseconds and a zone; level, logger and message are the program's.
+ * raw and ref cover the lines from the first piece to the last as long as no other stream's line
+ * stands between them. */
+#ifndef FL_CODEC_CONTAINER_H
+#define FL_CODEC_CONTAINER_H
+
+#include "codec/linefmt_int.h"
+
+bool cri_looks_like(str line);
+bool docker_looks_like(str line);
+
+#endif

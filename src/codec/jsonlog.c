@@ -1,0 +1,99 @@
+#include "codec/jsonlog.h"
+
+#include "codec/fields_int.h"
+
+static bool is_separator(char c) {
+    return c == ',' || c == '[' || c == ']' || (unsigned char)c <= ' ';
+}
+
+/* From the next object on; what stands between objects is blanks and the punctuation of an array.
+ * Empty when nothing follows. */
+static str next_object(str rest) {
+    size_t i = 0;
+    while (i < rest.n && is_separator(rest.p[i])) i++;
+    return str_from(rest, i);
+}
+
+bool jsonlog_looks_like(str line) {
+    str at = next_object(line);
+    return at.n >= 2 && at.p[0] == '{';
+}
+
+static rc parse_objects(line_ctx *c, str line, bool journal, err *e) {
+    size_t before = c->batch->count;
+    uint64_t line_offset = c->offset;
+    json_member members[LINE_ATTRS_MAX];
+    const json_flat_opts opts = {.raw_controls = true};
+    str rest = next_object(line);
+    rc code = RC_INVALID;
+    for (unsigned i = 0; i < JSONLOG_OBJECTS_MAX && rest.n > 0; i++) {
+        size_t total = 0, used = 0;
+        code = json_flat(rest, &opts, &c->batch->mem, members, LINE_ATTRS_MAX, &total, &used, e);
+        bool cut = code == RC_INVALID && used >= rest.n && total > 0;
+        if (code != RC_OK && !cut) break;
+        if (cut) used = rest.n;
+        str whole = str_trim_right(str_sub(rest, 0, used));
+        str after = next_object(str_from(rest, used));
+        /* A line that is one object is the record, with whatever stands around it. */
+        bool only = i == 0 && after.n == 0;
+        c->offset = line_offset + (only ? 0 : (uint64_t)(rest.p - line.p));
+        log_record *r = line_record_add(c, only ? line : whole);
+        const field_opts o = {.whole = whole, .journal = journal};
+        code = r ? fields_fill(c, members, MIN(total, LINE_ATTRS_MAX), &o, r) : RC_LIMIT;
+        if (code != RC_OK) break;
+        c->stats->unparsed_lines += cut;
+        rest = after;
+    }
+    c->offset = line_offset;
+    if (code == RC_OK && rest.n == 0) return RC_OK;
+    c->batch->count = before;
+    if (code == RC_LIMIT) return FAIL(e, RC_LIMIT, "line %" PRIu64 ": batch is full", c->line_no);
+    return FAIL(e, RC_INVALID, "line %" PRIu64 ": not a JSON object", c->line_no);
+}
+
+rc jsonlog_parse(line_ctx *c, str line, err *e) { return parse_objects(c, line, false, e); }
+
+static rc journal_parse(line_ctx *c, str line, err *e) { return parse_objects(c, line, true, e); }
+
+/* 60 for an object, more for each of time, level and message among its names. */
+unsigned jsonlog_score(str line) {
+    if (!jsonlog_looks_like(line)) return 0;
+    enum { SCORE_MEMBERS = 64, SCORE_ARENA_BYTES = 1 << 20 };
+    json_member members[SCORE_MEMBERS];
+    arena tmp;
+    arena_init(&tmp, "json score", SCORE_ARENA_BYTES);
+    const json_flat_opts opts = {.raw_controls = true};
+    size_t total = 0, used = 0;
+    rc code =
+        json_flat(next_object(line), &opts, &tmp, members, SCORE_MEMBERS, &total, &used, NULL);
+    unsigned seen = 0;
+    for (size_t i = 0; code == RC_OK && i < MIN(total, SCORE_MEMBERS); i++) {
+        seen |= 1u << field_role_of(members[i].key).role;
+    }
+    arena_release(&tmp);
+    if (code != RC_OK || total == 0) return 0;
+    unsigned level = 1u << ROLE_LEVEL | 1u << ROLE_LEVEL_OTEL | 1u << ROLE_PRIORITY;
+    return 60 + 10 * ((seen >> ROLE_TIME & 1) + (seen >> ROLE_MESSAGE & 1) + !!(seen & level));
+}
+
+static bool journal_looks_like(str line) {
+    return jsonlog_looks_like(line) && str_has(line, S("\"__REALTIME_TIMESTAMP\""));
+}
+
+static unsigned journal_score(str line) {
+    return journal_looks_like(line) && jsonlog_score(line) > 0 ? 98 : 0;
+}
+
+const line_fmt line_fmt_json = {
+    .name = "json",
+    .looks_like = jsonlog_looks_like,
+    .score = jsonlog_score,
+    .parse = jsonlog_parse,
+};
+
+const line_fmt line_fmt_journal_json = {
+    .name = "journal-json",
+    .looks_like = journal_looks_like,
+    .score = journal_score,
+    .parse = journal_parse,
+};
