@@ -47,7 +47,7 @@ rc session_read_sequences(str text, session_set *s, session_read_counts *ret, er
         str key = comma == STR_NPOS ? STR_NONE : str_trim(str_sub(line, 0, comma));
         str ids = comma == STR_NPOS ? STR_NONE : str_from(line, comma + 1), token;
         if (!key.n || !next_token(&ids, &token)) {
-            c.bad_lines++;
+            if (c.bad_lines++ == 0) c.first_bad_line = c.lines;
             continue;
         }
         c.sessions++;

@@ -69,6 +69,7 @@ void session_collect_batch(session_set *s, session_key *k, const log_batch *b,
  * continues its session. RC_LIMIT when the set is full (the rest is not read). */
 typedef struct session_read_counts {
     uint64_t lines, sessions, events, bad_lines, empty_lines;
+    uint64_t first_bad_line; /* 1-based; 0 when none */
 } session_read_counts;
 MUST_CHECK rc session_read_sequences(str text, session_set *s, session_read_counts *ret, err *e);
 

@@ -34,6 +34,12 @@ static void real_sleep(void *ctx, int64_t ns) {
 static const sys_clock_ops REAL_OPS = {real_wall, real_mono, real_sleep};
 const sys_clock SYS_CLOCK_REAL = {&REAL_OPS, NULL};
 
+int32_t sys_local_zone_s(void) {
+    time_t now = time(NULL);
+    struct tm local;
+    return localtime_r(&now, &local) != NULL ? (int32_t)local.tm_gmtoff : 0;
+}
+
 int64_t sys_cpu_ns(void) { return now_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
 /* VmHWM of /proc/self/status: getrusage's ru_maxrss also remembers what the process was before
