@@ -103,10 +103,14 @@ static bool next_chunk(arena *a, size_t need) {
     size_t head = offsetof(arena_chunk, data);
     if (need > a->max_bytes || head > a->max_bytes - need) return false;
     need += head;
-    for (arena_chunk **link = a->cur ? &a->cur->next : &a->first; *link; link = &(*link)->next) {
-        arena_chunk *c = *link;
-        if (c->bytes < need) continue;
-        *link = c->next;
+    /* The smallest spare that fits, so that small requests leave the large ones for large requests.
+     */
+    arena_chunk **best = NULL;
+    for (arena_chunk **link = a->cur ? &a->cur->next : &a->first; *link; link = &(*link)->next)
+        if ((*link)->bytes >= need && (!best || (*link)->bytes < (*best)->bytes)) best = link;
+    if (best) {
+        arena_chunk *c = *best;
+        *best = c->next;
         link_after_cur(a, c);
         use_chunk(a, c);
         return true;
