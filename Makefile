@@ -49,8 +49,9 @@ coverage: deps ## coverage table; out/coverage.html has the lines
 format: ## rewrite the sources in the project's format
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format-14 -i
 
-install: all ## PREFIX=/usr/local DESTDIR=
+install: build/build.ninja ## PREFIX=/usr/local DESTDIR=
 	@meson configure build -Dprefix=$(abspath $(PREFIX))
+	@$(NINJA) build
 	@DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild --quiet
 
 clean: ## remove everything that was built
