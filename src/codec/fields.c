@@ -45,7 +45,8 @@ static field_hit lookup(const char *p, size_t n) {
         break;
     case 2:
         IS("ts", ROLE_TIME, 2);
-        IS("@t", ROLE_TIME, 1); /* Serilog compact: @t @l @m @mt @x @tr @sp */
+        IS("at", ROLE_LEVEL_WORD, 2); /* Heroku */
+        IS("@t", ROLE_TIME, 1);       /* Serilog compact: @t @l @m @mt @x @tr @sp */
         IS("@l", ROLE_LEVEL, 1);
         IS("@m", ROLE_MESSAGE, 1);
         break;
@@ -81,10 +82,10 @@ static field_hit lookup(const char *p, size_t n) {
         IS("logger", ROLE_COMPONENT, 1);
         IS("spanid", ROLE_SPAN, 1);
         IS("module", ROLE_COMPONENT, 3);
-        IS("target", ROLE_COMPONENT, 4); /* Rust tracing */
-        IS("status", ROLE_LEVEL, 8);     /* Datadog, when the value is a level */
-        IS("@level", ROLE_LEVEL, 1);     /* hclog */
-        IS("t$date", ROLE_TIME, 1);      /* MongoDB */
+        IS("target", ROLE_COMPONENT, 4);  /* Rust tracing */
+        IS("status", ROLE_LEVEL_WORD, 1); /* Datadog */
+        IS("@level", ROLE_LEVEL, 1);      /* hclog */
+        IS("t$date", ROLE_TIME, 1);       /* MongoDB */
         break;
     case 7:
         IS("message", ROLE_MESSAGE, 1);
@@ -125,6 +126,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("ddservice", ROLE_SERVICE, 2);
         IS("ddtraceid", ROLE_TRACE, 2);
         IS("eventtime", ROLE_TIME, 3);
+        IS("timelocal", ROLE_TIME, 3); /* nginx access logs in JSON */
         break;
     case 10:
         IS("@timestamp", ROLE_TIME, 1);
@@ -144,6 +146,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("machinename", ROLE_HOST, 3);
         IS("k8snodename", ROLE_HOST, 4);
         IS("timestampms", ROLE_TIME, 2);
+        IS("timeiso8601", ROLE_TIME, 2);
         break;
     case 12:
         IS("shortmessage", ROLE_MESSAGE, 1); /* GELF */
@@ -251,8 +254,7 @@ typedef struct fill {
     candidate cand[CANDIDATES_MAX];
     size_t cand_count;
     bool consumed[LINE_ATTRS_MAX];
-    bool gelf, mongo, verbosity, numeric_level;
-    size_t level_at; /* the attribute the level came from */
+    bool gelf, mongo, serilog, numeric_level;
 } fill;
 
 /* Rank order over the candidates of a role: *after moves on from one rejected candidate. */
@@ -269,8 +271,12 @@ static const candidate *next_best(const fill *f, field_role role, const candidat
 
 static str value_of(const fill *f, const candidate *k) { return f->attrs[k->at].val; }
 
+/* A time that is known already (the container runtime's) stands; the message's own is dropped. */
+static void set_time(fill *f, int64_t ns) {
+    if (f->r->ts_ns == TS_NONE) f->r->ts_ns = ns;
+}
+
 static void take_time(fill *f) {
-    if (f->r->ts_ns != TS_NONE) return;
     int64_t ns;
     const candidate *sec = next_best(f, ROLE_TIME_S, NULL);
     const candidate *part = next_best(f, ROLE_TIME_NS_PART, NULL);
@@ -279,13 +285,13 @@ static void take_time(fill *f) {
         num_i64(value_of(f, part), &ns_value) && ns_value >= 0 && ns_value < 1000000000 &&
         !__builtin_mul_overflow(s_value, (int64_t)1000000000, &ns) &&
         !__builtin_add_overflow(ns, ns_value, &ns)) {
-        f->r->ts_ns = ns;
+        set_time(f, ns);
         f->consumed[sec->at] = f->consumed[part->at] = true;
         return;
     }
     for (const candidate *k = NULL; (k = next_best(f, ROLE_TIME, k));) {
         if (!ts_parse_any(value_of(f, k), f->c->ts, &ns)) continue;
-        f->r->ts_ns = ns;
+        set_time(f, ns);
         f->consumed[k->at] = true;
         return;
     }
@@ -312,6 +318,7 @@ static severity severity_of(const fill *f, const candidate *k, bool *ret_numeric
     if (!*ret_numeric) {
         return k->role == ROLE_LEVEL_OTEL ? SEV_NONE : severity_from_word(v, true);
     }
+    if (k->role == ROLE_LEVEL_WORD) return SEV_NONE;
     if (k->role == ROLE_LEVEL_OTEL) {
         return number >= 1 && number <= SEV_MAX ? (severity)number : SEV_NONE;
     }
@@ -322,8 +329,8 @@ static severity severity_of(const fill *f, const candidate *k, bool *ret_numeric
 }
 
 static void take_severity(fill *f) {
-    static const field_role order[] = {ROLE_LEVEL, ROLE_LEVEL_OTEL, ROLE_PRIORITY,
-                                       ROLE_MONGO_LEVEL};
+    static const field_role order[] = {ROLE_LEVEL, ROLE_LEVEL_OTEL, ROLE_PRIORITY, ROLE_MONGO_LEVEL,
+                                       ROLE_LEVEL_WORD};
     if (f->r->severity != SEV_NONE) return;
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {
         if (order[i] == ROLE_MONGO_LEVEL && !f->mongo) continue;
@@ -337,6 +344,7 @@ static void take_severity(fill *f) {
             return;
         }
     }
+    if (f->serilog) f->r->severity = SEV_INFO; /* compact form: no @l means information */
     /* klog and logr write no level: V(n) marks information, an err without V an error. */
     const candidate *v = next_best(f, ROLE_VERBOSITY, NULL);
     uint64_t n;
@@ -348,12 +356,19 @@ static void take_severity(fill *f) {
     }
 }
 
+/* service=10ms, component=3: a quantity, not a name. Hosts may be addresses, ids anything. */
+static bool names_something(field_role role, str v) {
+    if (v.n == 0) return false;
+    bool digit = v.p[0] >= '0' && v.p[0] <= '9';
+    return !digit || role == ROLE_HOST || role == ROLE_TRACE || role == ROLE_SPAN;
+}
+
 /* The first candidate with a value, into *field if that is empty. */
 static bool take_text(fill *f, field_role role, str *field) {
     if (field->n) return false;
     for (const candidate *k = NULL; (k = next_best(f, role, k));) {
         str v = value_of(f, k);
-        if (v.n == 0) continue;
+        if (!names_something(role, v)) continue;
         *field = v;
         f->consumed[k->at] = true;
         return true;
@@ -460,6 +475,7 @@ static rc add_member(fill *f, const json_member *m) {
     f->cand[f->cand_count++] = (candidate){(uint16_t)at, hit.role, hit.rank, is_bytes};
     if (str_eq_nocase(m->key, S("short_message"))) f->gelf = true;
     if (str_eq(m->key, S("t.$date"))) f->mongo = true;
+    if (str_eq(m->key, S("@t"))) f->serilog = true;
     return RC_OK;
 }
 
@@ -470,7 +486,7 @@ rc fields_fill(line_ctx *c, const json_member *members, size_t count, const fiel
     fill f;
     f.c = c, f.r = r, f.o = o;
     f.count = f.cand_count = 0;
-    f.gelf = f.mongo = f.numeric_level = false;
+    f.gelf = f.mongo = f.serilog = f.numeric_level = false;
     f.attrs = arena_try_new_n(&c->batch->mem, log_attr, count + r->attr_count);
     if (!f.attrs) return RC_LIMIT;
     for (size_t i = 0; i < count; i++) {

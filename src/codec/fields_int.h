@@ -16,6 +16,7 @@ typedef enum field_role {
     ROLE_TIME_S, /* whole seconds, with ROLE_TIME_NS_PART beside it */
     ROLE_TIME_NS_PART,
     ROLE_LEVEL,      /* a word, or a number whose scale the object tells */
+    ROLE_LEVEL_WORD, /* a level only if the value is a level word */
     ROLE_LEVEL_OTEL, /* 1..24 */
     ROLE_PRIORITY,   /* syslog 0..7 */
     ROLE_MESSAGE,

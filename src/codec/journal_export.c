@@ -81,6 +81,13 @@ static rc parse(line_ctx *c, str record, err *e) {
         members[n++] = (json_member){.key = key, .val = {.kind = JSON_STRING, .text = val}};
     }
     bool cut = code == RC_AGAIN && n > 0; /* the input ends inside a field */
+    size_t equals = str_find_char(rest, '=', 0);
+    if (cut && equals != STR_NPOS && n < LINE_ATTRS_MAX) { /* which is text: take what there is */
+        members[n++] = (json_member){
+            .key = str_sub(rest, 0, equals),
+            .val = {.kind = JSON_STRING, .text = str_from(rest, equals + 1)},
+        };
+    }
     if (code != RC_END && !cut) {
         return FAIL(e, RC_INVALID, "line %" PRIu64 ": damaged journal entry", c->line_no);
     }

@@ -55,25 +55,37 @@ rc jsonlog_parse(line_ctx *c, str line, err *e) { return parse_objects(c, line, 
 
 static rc journal_parse(line_ctx *c, str line, err *e) { return parse_objects(c, line, true, e); }
 
-/* 60 for an object, more for each of time, level and message among its names. */
-unsigned jsonlog_score(str line) {
-    if (!jsonlog_looks_like(line)) return 0;
-    enum { SCORE_MEMBERS = 64, SCORE_ARENA_BYTES = 1 << 20 };
+enum { SCORE_MEMBERS = 64, SCORE_ARENA_BYTES = 1 << 20 };
+
+/* The roles among the names of the first object; 0 bits when the line is not whole objects. */
+static bool roles_of(str line, unsigned *ret_roles) {
     json_member members[SCORE_MEMBERS];
     arena tmp;
     arena_init(&tmp, "json score", SCORE_ARENA_BYTES);
     const json_flat_opts opts = {.raw_controls = true};
-    size_t total = 0, used = 0;
-    rc code =
-        json_flat(next_object(line), &opts, &tmp, members, SCORE_MEMBERS, &total, &used, NULL);
-    unsigned seen = 0;
-    for (size_t i = 0; code == RC_OK && i < MIN(total, SCORE_MEMBERS); i++) {
-        seen |= 1u << field_role_of(members[i].key).role;
+    unsigned roles = 0;
+    size_t objects = 0, total = 0, used = 0;
+    str rest = next_object(line);
+    for (; rest.n > 0 && objects < JSONLOG_OBJECTS_MAX; objects++) {
+        if (json_flat(rest, &opts, &tmp, members, SCORE_MEMBERS, &total, &used, NULL) != RC_OK)
+            break;
+        for (size_t i = 0; objects == 0 && i < MIN(total, SCORE_MEMBERS); i++) {
+            roles |= 1u << field_role_of(members[i].key).role;
+        }
+        rest = next_object(str_from(rest, used));
     }
     arena_release(&tmp);
-    if (code != RC_OK || total == 0) return 0;
-    unsigned level = 1u << ROLE_LEVEL | 1u << ROLE_LEVEL_OTEL | 1u << ROLE_PRIORITY;
-    return 60 + 10 * ((seen >> ROLE_TIME & 1) + (seen >> ROLE_MESSAGE & 1) + !!(seen & level));
+    *ret_roles = roles;
+    return objects > 0 && rest.n == 0;
+}
+
+/* 60 for an object, more for each of time, level and message among its names. */
+unsigned jsonlog_score(str line) {
+    unsigned roles;
+    if (!jsonlog_looks_like(line) || !roles_of(line, &roles) || roles == 0) return 0;
+    unsigned level =
+        1u << ROLE_LEVEL | 1u << ROLE_LEVEL_WORD | 1u << ROLE_LEVEL_OTEL | 1u << ROLE_PRIORITY;
+    return 60 + 10 * ((roles >> ROLE_TIME & 1) + (roles >> ROLE_MESSAGE & 1) + !!(roles & level));
 }
 
 static bool journal_looks_like(str line) {

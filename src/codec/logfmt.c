@@ -144,6 +144,7 @@ rc logfmt_fill(line_ctx *c, str line, unsigned nesting, log_record *r) {
     logfmt_reader rd = {.in = line};
     logfmt_pair p;
     while (n < LINE_ATTRS_MAX && logfmt_next(&rd, &p)) {
+        if (p.key.n == 0) continue;
         if (p.has_value && !p.quoted && field_role_of(p.key).role == ROLE_MESSAGE) {
             take_spilled_words(&rd, &p);
         }
