@@ -28,7 +28,7 @@ deps: ## install the Debian packages that are missing (build and check)
 
 demo: deps-build ## install what is needed, build, analyze a shipped incident
 	@$(MAKE) --no-print-directory build/build.ninja
-	@$(NINJA) build src/app/faultline
+	@$(NINJA) build --quiet src/app/faultline
 	@scripts/demo
 
 test: all ## the quick tests: unit, property, golden, fuzz corpora (under a minute)
@@ -43,7 +43,7 @@ bench: all ## the figures of the README; FAULTLINE_DATA names the directory of e
 fuzz: deps ## fuzz one target: make fuzz T=name [SECONDS=60]
 	@scripts/fuzz "$(T)" "$(SECONDS)"
 
-coverage: deps ## coverage table; out/coverage.html has the lines
+coverage: deps ## coverage table; out/coverage/index.html has the lines
 	@scripts/coverage
 
 format: ## rewrite the sources in the project's format
