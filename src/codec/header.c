@@ -216,7 +216,7 @@ const char *header_step_match(const header *h, const header_step *s, const ts_co
         return match_mark(p, end, ret);
     case H_BRACKET:
         q = match_bracket(s, p, end, ret);
-        if (q && s->role == ROLE_LEVEL) ret->sev = level_inside(ret->text);
+        if (q && s->role == COL_LEVEL) ret->sev = level_inside(ret->text);
         return q;
     case H_INT:
         while (q < end && is_digit(*q)) q++;
@@ -283,24 +283,24 @@ static void take_cell(const header_step *s, const header_cell *cell, log_record 
         r->severity = (uint8_t)cell->sev;
     log_attr a = {0};
     switch ((header_role)s->role) {
-    case ROLE_COMPONENT:
+    case COL_COMPONENT:
         r->component = s->op == H_BRACKET ? component_of(cell->text) : cell->text;
         if (cell->pid.n) a = (log_attr){S("process.pid"), cell->pid};
         break;
-    case ROLE_HOST:
+    case COL_HOST:
         r->host = cell->text;
         break;
-    case ROLE_PID:
+    case COL_PID:
         a = (log_attr){S("process.pid"), number_of(cell->text)};
         break;
-    case ROLE_TID:
+    case COL_TID:
         a = (log_attr){S("thread.id"), cell->text};
         break;
-    case ROLE_THREAD:
+    case COL_THREAD:
         a = (log_attr){S("thread.name"), cell->text};
         break;
-    case ROLE_NONE:
-    case ROLE_LEVEL:
+    case COL_NONE:
+    case COL_LEVEL:
         break;
     }
     if (a.key.n && *attr_count < HEADER_ATTRS_MAX) attrs[(*attr_count)++] = a;
@@ -330,7 +330,7 @@ bool header_parse(const header *h, const ts_context *c, str line, arena *mem, lo
     }
     p = header_skip_blank(p, end);
     got.body = str_trim_right(str_make(p, (size_t)(end - p)));
-    if (attr_count) {
+    if (attr_count && mem) {
         log_attr *kept = arena_try_new_n(mem, log_attr, attr_count);
         if (kept) {
             memcpy(kept, attrs, attr_count * sizeof *kept);

@@ -23,13 +23,13 @@ typedef enum header_op {
 } header_op;
 
 typedef enum header_role {
-    ROLE_NONE = 0,
-    ROLE_LEVEL,
-    ROLE_PID,
-    ROLE_TID,
-    ROLE_THREAD,
-    ROLE_COMPONENT,
-    ROLE_HOST
+    COL_NONE = 0,
+    COL_LEVEL,
+    COL_PID,
+    COL_TID,
+    COL_THREAD,
+    COL_COMPONENT,
+    COL_HOST
 } header_role;
 
 typedef struct header_step {

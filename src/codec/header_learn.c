@@ -136,7 +136,7 @@ static bool is_glued_letter_line(const learner *l, size_t i) {
 }
 
 static bool try_letter(learner *l) {
-    header_step s = {.op = H_LETTER, .role = ROLE_LEVEL, .strong = true};
+    header_step s = {.op = H_LETTER, .role = COL_LEVEL, .strong = true};
     if (l->has_level) return false;
     if (l->h->count == 0) {
         size_t glued = 0;
@@ -155,7 +155,7 @@ static bool try_letter(learner *l) {
 }
 
 static bool try_level(learner *l) {
-    header_step s = {.op = H_LEVEL, .role = ROLE_LEVEL, .strong = true};
+    header_step s = {.op = H_LEVEL, .role = COL_LEVEL, .strong = true};
     if (l->has_level && l->h->step[l->h->count - 1].op == H_LEVEL) return false;
     if (try_step(l, &s) * 10 < l->n * 9) return false;
     l->has_level = true;
@@ -163,13 +163,13 @@ static bool try_level(learner *l) {
 }
 
 static bool try_pri(learner *l) {
-    header_step s = {.op = H_PRI, .role = ROLE_LEVEL, .strong = true};
+    header_step s = {.op = H_PRI, .role = COL_LEVEL, .strong = true};
     return l->h->count == 0 && try_step(l, &s) >= l->nearly && append(l, s);
 }
 
 static bool has_level_word(str t) {
     header_cell cell;
-    header_step s = {.op = H_BRACKET, .role = ROLE_LEVEL, .open = '[', .close = ']'};
+    header_step s = {.op = H_BRACKET, .role = COL_LEVEL, .open = '[', .close = ']'};
     char text[64];
     if (t.n == 0 || t.n > sizeof text - 2) return false;
     text[0] = '[';
@@ -196,13 +196,13 @@ static bool try_bracket(learner *l) {
         if (matched < l->nearly) continue;
         if (s.open == '{' && !recurs(l, 0.2)) return false; /* the message may be an object */
         if (!l->has_level && count_cells(l, has_level_word) * 10 >= matched * 9) {
-            s.role = ROLE_LEVEL;
+            s.role = COL_LEVEL;
             l->has_level = true;
         } else if (count_cells(l, has_pid) * 10 >= matched * 9) {
-            s.role = ROLE_PID;
+            s.role = COL_PID;
             l->has_pid = true;
         } else if (recurs(l, 0.4)) {
-            s.role = ROLE_THREAD;
+            s.role = COL_THREAD;
         }
         return append(l, s);
     }
@@ -270,21 +270,24 @@ static bool try_int(learner *l) {
      * enough to say "every". */
     s.strong = last_is_strong(l) && l->h->count > 0 && l->n >= 5;
     if (l->seen_ts && !l->has_component) {
-        s.role = l->has_pid ? ROLE_TID : ROLE_PID;
+        s.role = l->has_pid ? COL_TID : COL_PID;
         l->has_pid = true;
     }
     return append(l, s);
 }
 
+static bool is_single_word(str t) { return t.n > 0 && str_find_char(t, ' ', 0) == STR_NPOS; }
+
 static bool try_tag(learner *l) {
-    header_step s = {.op = H_TAG, .role = ROLE_COMPONENT, .strong = true};
+    header_step s = {.op = H_TAG, .role = COL_COMPONENT, .strong = true};
     if (l->has_component || l->h->count == 0) return false;
-    if (try_step(l, &s) * 10 < l->n * 9 || !recurs(l, 0.6)) return false;
+    size_t matched = try_step(l, &s);
+    if (matched * 10 < l->n * 9 || !recurs(l, 0.6)) return false;
+    /* Two words on most lines are two columns: "host program[pid]:". */
+    if (count_cells(l, is_single_word) * 2 < matched) return false;
     l->has_component = true;
     return append(l, s);
 }
-
-static bool is_single_word(str t) { return t.n > 0 && str_find_char(t, ' ', 0) == STR_NPOS; }
 
 static bool is_name(str t) { /* a name or file position, perhaps of a few words */
     if (t.n == 0 || !(is_alpha(t.p[0]) || strchr("_$(<[/.", t.p[0]))) return false;
@@ -307,7 +310,7 @@ static bool try_until(learner *l) {
         if (single ? !recurs(l, 0.6) : !recurs(l, 0.2)) continue;
         if (l->has_component && !single) continue;
         if (!single && l->n < 3) continue;
-        if (!l->has_component) s.role = ROLE_COMPONENT;
+        if (!l->has_component) s.role = COL_COMPONENT;
         l->has_component = true;
         return append(l, s);
     }
@@ -372,10 +375,10 @@ static bool try_word(learner *l) {
         if (count_cells(l, is_dotted) >= l->nearly && recurs(l, 0.4)) s.strong = true;
         if (recurs(l, 0.05) && is_padded(l)) s.strong = true;
         if (s.strong) {
-            s.role = ROLE_COMPONENT;
+            s.role = COL_COMPONENT;
             l->has_component = true;
         } else if (recurs(l, 0.05) && count_cells(l, is_capital_name) >= l->nearly) {
-            s.role = ROLE_COMPONENT; /* "KERNEL" before a level: the last one wins */
+            s.role = COL_COMPONENT; /* "KERNEL" before a level: the last one wins */
         }
     }
     return append(l, s);
@@ -457,7 +460,7 @@ static void choose_all(learner *l, const str *lines, size_t count) {
 
 /* Redis: "1234:M 20 Nov 2026 10:30:45.123 * text". A sign counts only behind such a first word. */
 static bool try_mark(learner *l) {
-    header_step s = {.op = H_MARK, .role = ROLE_LEVEL, .strong = true};
+    header_step s = {.op = H_MARK, .role = COL_LEVEL, .strong = true};
     if (l->has_level || l->seen_ts != 1 || l->h->count != 2 || l->h->step[0].op != H_WORD)
         return false;
     if (try_step(l, &s) < l->nearly) return false;
@@ -517,18 +520,18 @@ static void choose_roles(header *h) {
     for (unsigned i = 0; i < h->count; i++) {
         header_step *s = &h->step[i];
         /* Of several component-like words the last counts. */
-        if (s->role == ROLE_COMPONENT)
+        if (s->role == COL_COMPONENT)
             for (unsigned k = 0; k < i; k++)
-                if (h->step[k].role == ROLE_COMPONENT) h->step[k].role = ROLE_NONE;
-        component |= s->role == ROLE_COMPONENT;
-        if (s->role == ROLE_THREAD) thread = i, brackets++;
+                if (h->step[k].role == COL_COMPONENT) h->step[k].role = COL_NONE;
+        component |= s->role == COL_COMPONENT;
+        if (s->role == COL_THREAD) thread = i, brackets++;
         if (s->op == H_TS) stamp = i;
     }
-    if (!component && brackets) h->step[thread].role = ROLE_COMPONENT;
+    if (!component && brackets) h->step[thread].role = COL_COMPONENT;
     /* <stamp> host tag: */
     if (stamp + 2 < h->count + 0u && h->step[stamp + 1].op == H_WORD &&
         h->step[stamp + 2].op == H_TAG && stamp + 3 == h->count) {
-        h->step[stamp + 1].role = ROLE_HOST;
+        h->step[stamp + 1].role = COL_HOST;
         h->syslog = true;
     }
 }
@@ -561,7 +564,7 @@ bool header_learn(const str *lines, size_t count, const ts_context *c, header *r
         choose_roles(ret);
         ret->need = (uint8_t)first_strong(ret);
         bool level = false;
-        for (unsigned i = 0; i < ret->count; i++) level |= ret->step[i].role == ROLE_LEVEL;
+        for (unsigned i = 0; i < ret->count; i++) level |= ret->step[i].role == COL_LEVEL;
         bool lead = ret->count && ret->step[0].op == H_BRACKET && l.n >= 3;
         found = ret->need > 0 && (stamped ? ret->main_ts < ret->count : level || lead);
     }

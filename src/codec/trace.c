@@ -135,6 +135,16 @@ bool trace_continues(trace_state *s, str line) {
     return false;
 }
 
+/* In a Python trace only a line behind an unindented line that is not its "Traceback" can be sure
+ * to be outside; in the other traces the line's own look decides. */
+bool trace_never_continues(str prev, str line) {
+    if (line.n == 0 || prev.n == 0) return false;
+    if (line.p[0] == ' ' || line.p[0] == '\t' || prev.p[0] == ' ' || prev.p[0] == '\t')
+        return false;
+    if (trace_is_part(line) || is_go_part(line)) return false;
+    return !str_starts(prev, S("Traceback ")) && !is_chain(prev);
+}
+
 /* ---- the exception ---- */
 
 static bool is_type_char(char c) {

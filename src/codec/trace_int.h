@@ -17,6 +17,10 @@ typedef enum trace_state {
 
 /* For text without a header: does `line` continue the record before it? Moves *s on. */
 bool trace_continues(trace_state *s, str line);
+/* Is `line` the start of a record whatever state the lines before it left? `prev` is the line
+ * before it that is not blank. Sure, but not complete: many starts are not recognised from two
+ * lines. */
+bool trace_never_continues(str prev, str line);
 /* Looks like a part of a trace whatever came before: indented frame, "Caused by:", ... */
 bool trace_is_part(str line);
 /* Type and message of the exception in the lines of a record (the last one of a Python trace, else
