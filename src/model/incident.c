@@ -15,14 +15,6 @@ void incident_release(incident *in) {
     memset(in, 0, sizeof(*in));
 }
 
-str incident_cut(str s, size_t max_bytes) {
-    if (s.n <= max_bytes) return s;
-    size_t n = max_bytes;
-    /* Step back over at most three continuation bytes: the sequence that would be split. */
-    for (int back = 0; back < 3 && n > 0 && ((unsigned char)s.p[n] & 0xc0) == 0x80; back++) n--;
-    return str_make(s.p, n);
-}
-
 str incident_verdict_name(incident_verdict v) {
     static const str names[] = {S_INIT("undetermined"), S_INIT("normal"), S_INIT("abnormal")};
     MUST((unsigned)v < ARRAY_LEN(names));

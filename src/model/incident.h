@@ -220,8 +220,6 @@ void incident_release(incident *in); /* accepts NULL */
 static inline str incident_text_in(const incident_text *t, bool zh) {
     return zh && t->zh.n ? t->zh : t->en;
 }
-/* Longest prefix of at most max_bytes that does not split a UTF-8 sequence. */
-str incident_cut(str s, size_t max_bytes);
 str incident_verdict_name(incident_verdict v); /* "abnormal" ... (JSON value) */
 str edge_reason_name(edge_reason r);
 str timeline_kind_name(timeline_kind k);

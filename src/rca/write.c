@@ -17,12 +17,14 @@
  * incident are innocent, so they do not enter the ranking. */
 #include "rca/write_int.h"
 
+#include "base/utf8.h"
+
 static const int64_t SECOND = 1000000000;
 static const int64_t CHANGE_BEFORE_NS = 3600 * 1000000000ll;
 static const double STEP_SHARE = 0.2; /* of the entity's heaviest fact */
 
 static str keep(incident *in, str s) {
-    return str_dup(&in->mem, incident_cut(s, INCIDENT_TEXT_BYTES));
+    return str_dup(&in->mem, utf8_cut_bytes(s, INCIDENT_TEXT_BYTES));
 }
 
 static incident_text keep_text(incident *in, incident_text t) {
@@ -257,7 +259,7 @@ static size_t pick_evidence(const writer *w, pick *p) {
 
 /* At most INCIDENT_EVIDENCE_LINES lines and INCIDENT_EVIDENCE_BYTES bytes. */
 static str cut_evidence(str s, bool *ret_cut) {
-    str t = incident_cut(s, INCIDENT_EVIDENCE_BYTES);
+    str t = utf8_cut_bytes(s, INCIDENT_EVIDENCE_BYTES);
     size_t at = 0;
     for (int line = 0; line < INCIDENT_EVIDENCE_LINES; line++) {
         size_t end = str_find_char(t, '\n', at);
