@@ -1,0 +1,115 @@
+/* mine_driver.c - the log mining library on a file of messages, one a line; used by bench/mine and
+ * bench/mine-speed.
+ *
+ *   mine_driver FILE              line number <TAB> template id <TAB> template text, for every line
+ *   mine_driver --speed FILE [N]  learns and assigns the first N lines; prints figures */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "mine/mine.h"
+
+static str map_file(const char *path) {
+    int fd = open(path, O_RDONLY);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st)) {
+        perror(path);
+        exit(1);
+    }
+    str s = {0};
+    if (st.st_size > 0) {
+        void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+        if (p == MAP_FAILED) {
+            perror(path);
+            exit(1);
+        }
+        s = str_make(p, (size_t)st.st_size);
+    }
+    close(fd);
+    return s;
+}
+
+static double cpu_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static bool next_line(str *rest, str *line) {
+    if (rest->n == 0) return false;
+    const char *nl = memchr(rest->p, '\n', rest->n);
+    size_t n = nl ? (size_t)(nl - rest->p) : rest->n;
+    *line = str_make(rest->p, n);
+    *rest = str_from(*rest, nl ? n + 1 : n);
+    return true;
+}
+
+int main(int argc, char **argv) {
+    bool speed = argc > 2 && strcmp(argv[1], "--speed") == 0;
+    const char *path = speed ? argv[2] : argc > 1 ? argv[1] : NULL;
+    if (!path) {
+        fprintf(stderr, "usage: mine_driver [--speed] FILE [LINES]\n");
+        return 2;
+    }
+    size_t limit = speed && argc > 3 ? strtoull(argv[3], NULL, 10) : SIZE_MAX;
+    str text = map_file(path), rest = text, line;
+    size_t lines = 0, bytes = 0;
+    for (; lines < limit && next_line(&rest, &line); lines++) bytes += line.n + 1;
+    uint64_t *shape = calloc(lines + 1, sizeof(*shape));
+    if (!shape) return 1;
+    memset(shape, 0, (lines + 1) * sizeof(*shape));
+
+    miner *m;
+    err e = {0};
+    if (miner_new(NULL, &m, &e)) {
+        fprintf(stderr, "%s\n", e.msg);
+        return 1;
+    }
+    log_slot slots[SLOTS_MAX];
+    uint64_t slot_total = 0;
+    double t0 = cpu_seconds();
+    rest = text;
+    for (size_t i = 0; i < lines && next_line(&rest, &line); i++) {
+        uint32_t n;
+        shape[i] = miner_add(m, line, slots, SLOTS_MAX, &n);
+        slot_total += n;
+    }
+    double t1 = cpu_seconds();
+    miner_group(m);
+    double t2 = cpu_seconds();
+    uint64_t unknown = 0, check = 0;
+    if (speed) {
+        for (size_t i = 0; i < lines; i++) {
+            uint64_t id = miner_template_of(m, shape[i]);
+            unknown += id == 0;
+            check ^= id;
+        }
+        double t3 = cpu_seconds();
+        miner_counts c;
+        miner_count(m, &c);
+        printf("lines %zu bytes %zu learn %.3f s group %.4f s assign %.3f s = %.2f M lines/s "
+               "(learn alone %.2f, %.2f GB/s) shapes %llu templates %llu overflow %llu unknown "
+               "%llu slots %.1f/line memory %.1f MB check %llx\n",
+               lines, bytes, t1 - t0, t2 - t1, t3 - t2, (double)lines / (t3 - t0) / 1e6,
+               (double)lines / (t1 - t0) / 1e6, (double)bytes / (t1 - t0) / 1e9,
+               (unsigned long long)c.shapes, (unsigned long long)c.templates,
+               (unsigned long long)c.overflow, (unsigned long long)unknown,
+               (double)slot_total / (double)(lines ? lines : 1), (double)c.bytes / 1e6,
+               (unsigned long long)(check & 0xff));
+    } else {
+        for (size_t i = 0; i < lines; i++) {
+            template_info t = {0};
+            IGNORE(miner_template(m, shape[i], &t)); /* unknown: id 0 and no text */
+            printf("%zu\t%016llx\t%.*s\n", i + 1, (unsigned long long)t.id, STR_ARG(t.text));
+        }
+    }
+    miner_free(m);
+    free(shape);
+    return 0;
+}
