@@ -63,6 +63,7 @@ typedef struct line_fmt {
     /* Does `line` begin a record, given the line before it (empty at the start of a chunk)? NULL:
      * every line does. For log_format_boundary; c gives the inner_* hooks only. */
     bool (*starts)(const line_ctx *c, str prev, str line);
+    uint32_t line_max_bytes; /* a longer line maximum than LOG_LINE_MAX; 0 = that */
 } line_fmt;
 
 extern const line_fmt line_fmt_otlp_json;    /* "otlp-json": one line, many records */
@@ -86,8 +87,10 @@ extern const record_fmt record_fmt_journal_export; /* "journal-export": journalc
 
 /* Ends a parse call: messages still in pieces are parsed with what there is of them. */
 void line_finish(line_ctx *c);
-/* Adds a record for `line` at the context's position. NULL when the arena limit is reached. */
+/* Adds a record for `line` at the context's position. NULL when the batch is full. */
 log_record *line_record_add(line_ctx *c, str line);
+/* The same for the second and further records of one line (log_batch_add_over). */
+log_record *line_record_add_over(line_ctx *c, str line);
 /* A message that may itself be a JSON object, logfmt or text with a header: fills what it finds
  * into *r (ts_ns only if TS_NONE, severity only if SEV_NONE) and sets r->body. */
 void line_inner(line_ctx *c, str text, log_record *r);

@@ -277,6 +277,9 @@ rc log_format_detect(str text, const log_format_opts *opts, log_format **ret, er
     if (code == RC_OK && (f->kind == FORMAT_HEADER || f->kind == FORMAT_LINES)) {
         if (automatic) choose_second(f, &s);
         if (f->kind == FORMAT_LINES) learn_inner(f, &s);
+        bool by_format = !o->max_line_bytes && f->kind == FORMAT_LINES;
+        if (by_format && f->first.fmt->line_max_bytes > f->max_line_bytes)
+            f->max_line_bytes = f->first.fmt->line_max_bytes;
     }
     mem_free(s.line);
     if (code != RC_OK) {

@@ -146,11 +146,11 @@ static void close_record(run *r) {
 static rc read_with(run *r, const line_reader *reader, str line, err *e) {
     log_batch *b = r->c.batch;
     if (reader->kind == FORMAT_LINES) {
-        if (b->count == BATCH_RECORDS && !reader->fmt->looks_like(line)) return RC_INVALID;
+        if (b->count >= BATCH_RECORDS && !reader->fmt->looks_like(line)) return RC_INVALID;
         return reader->fmt->parse(&r->c, line, e);
     }
     if (reader->kind != FORMAT_HEADER) return RC_INVALID;
-    if (b->count == BATCH_RECORDS)
+    if (b->count >= BATCH_RECORDS)
         return header_starts(&reader->hdr, &r->f->ts, line) ? RC_LIMIT : RC_INVALID;
     log_record *rec = line_record_add(&r->c, line);
     if (!rec) return RC_LIMIT;
@@ -217,7 +217,7 @@ static rc take(run *r, str whole, str line) {
             return RC_OK;
         }
     }
-    if (b->count == BATCH_RECORDS) return RC_LIMIT;
+    if (b->count >= BATCH_RECORDS) return RC_LIMIT;
     code = add_plain(r, whole);
     if (code != RC_OK) return code;
     b->rec[b->count - 1].body = line;

@@ -11,7 +11,10 @@
 #include "codec/fields_int.h"
 #include "codec/json_write.h"
 
-enum { PLAIN_BYTES_MAX = 16 << 20 }; /* one structured value as plain JSON */
+enum {
+    PLAIN_BYTES_MAX = 16 << 20, /* one structured value as plain JSON */
+    OTLP_LINE_MAX = 16 << 20    /* a request; the Collector batches 8,192 records and more */
+};
 
 typedef struct attr_list {
     log_attr v[LINE_ATTRS_MAX];
@@ -26,6 +29,7 @@ typedef struct otlp {
     str service, host;                  /* of the resource being read */
     size_t resource_first, scope_first; /* first record of the resource, of the scope */
     str scope;
+    size_t added; /* records of this request */
     err *e;
 } otlp;
 
@@ -392,9 +396,13 @@ static rc log_record_object(otlp *o, const json_tok *begin) {
 
     uint64_t line_offset = c->offset;
     c->offset += begin->offset;
-    log_record *r = line_record_add(c, json_span(&o->r, begin));
+    str own = json_span(&o->r, begin);
+    log_record *r = o->added ? line_record_add_over(c, own) : line_record_add(c, own);
     c->offset = line_offset;
+    if (!r && c->batch->count == BATCH_RECORDS_MAX)
+        return RC_OK; /* dropped, and counted at the end */
     if (!r) return full(o);
+    o->added++;
     if (time > 0 && time <= INT64_MAX) r->ts_ns = (int64_t)time;
     if (sev == SEV_NONE) sev = severity_from_word(sev_text, true);
     r->severity = (uint8_t)sev;
@@ -544,6 +552,7 @@ rc otlp_json_logs(line_ctx *c, str line, err *e) {
     otlp o; /* the attribute lists need no zeroing */
     o.c = c;
     o.e = e;
+    o.added = 0;
     o.resource.n = o.record.n = 0;
     o.scope = o.service = o.host = STR_NONE;
     size_t before = c->batch->count;
@@ -558,6 +567,7 @@ rc otlp_json_logs(line_ctx *c, str line, err *e) {
         code = end_resource(&o);
         c->stats->unparsed_lines++;
     }
+    if (code == RC_OK && c->batch->count == BATCH_RECORDS_MAX) c->stats->unparsed_lines++;
     buf_release(&o.plain);
     if (code != RC_OK) c->batch->count = before;
     return code;
@@ -585,4 +595,5 @@ const line_fmt line_fmt_otlp_json = {
     .looks_like = otlp_json_looks_like,
     .score = score,
     .parse = parse,
+    .line_max_bytes = OTLP_LINE_MAX,
 };

@@ -22,9 +22,9 @@ void log_batch_reset(log_batch *b) {
 
 /* Raw memory: log_batch_add clears each record when it is handed out. An outgrown array stays in
  * the arena until the reset, at most as much again as the array in use. */
-static bool grow(log_batch *b) {
+static bool grow(log_batch *b, size_t max_records) {
     size_t cap = b->cap;
-    if (b->rec || cap == 0) cap = cap ? MIN(cap * 2, (size_t)BATCH_RECORDS) : FIRST_RECORDS;
+    if (b->rec || cap == 0) cap = cap ? MIN(cap * 2, max_records) : FIRST_RECORDS;
     log_record *rec = arena_try_raw(&b->mem, cap * sizeof *rec, _Alignof(log_record));
     if (!rec) return false;
     if (b->count) memcpy(rec, b->rec, b->count * sizeof *rec);
@@ -33,11 +33,14 @@ static bool grow(log_batch *b) {
     return true;
 }
 
-log_record *log_batch_add(log_batch *b) {
-    MUST(b->count <= b->cap && b->cap <= BATCH_RECORDS);
-    if (b->count == BATCH_RECORDS) return NULL;
-    if ((!b->rec || b->count == b->cap) && !grow(b)) return NULL;
+static log_record *add(log_batch *b, size_t max_records) {
+    MUST(b->count <= b->cap && b->cap <= BATCH_RECORDS_MAX);
+    if (b->count >= max_records) return NULL;
+    if ((!b->rec || b->count == b->cap) && !grow(b, max_records)) return NULL;
     log_record *r = &b->rec[b->count++];
     *r = (log_record){.ts_ns = TS_NONE};
     return r;
 }
+
+log_record *log_batch_add(log_batch *b) { return add(b, BATCH_RECORDS); }
+log_record *log_batch_add_over(log_batch *b) { return add(b, BATCH_RECORDS_MAX); }

@@ -1,8 +1,8 @@
 /* log.h - log records in OpenTelemetry's terms, and the batch they travel in.
  *
  * A batch is what a reader hands on: up to BATCH_RECORDS records that borrow from the batch's own
- * bytes. Everything in it is valid until the batch is released or reset; a consumer that keeps text
- * copies it.
+ * bytes (more only when one line holds many, see log_batch_add_over). Everything in it is valid
+ * until the batch is released or reset; a consumer that keeps text copies it.
  *
  * log_ref names a record so that a person can open it: input file number, byte offset, line number.
  */
@@ -67,7 +67,7 @@ typedef struct log_record {
     uint32_t slot_count;
 } log_record;
 
-enum { BATCH_RECORDS = 8192 };
+enum { BATCH_RECORDS = 8192, BATCH_RECORDS_MAX = 1 << 17 };
 
 typedef struct log_batch {
     arena mem; /* owns records, attributes, slots and unescaped text */
@@ -87,5 +87,8 @@ void log_batch_reset(log_batch *b);
 /* Appends a zeroed record (ts_ns = TS_NONE). NULL when the batch is full: BATCH_RECORDS, or the
  * arena limit. May move the records added before. */
 log_record *log_batch_add(log_batch *b);
+/* As log_batch_add, but up to BATCH_RECORDS_MAX: for the further records of one line that holds
+ * many (an OTLP request), which cannot be split over two batches. */
+log_record *log_batch_add_over(log_batch *b);
 
 #endif

@@ -17,8 +17,8 @@ static void write_sample(json_writer *w) {
     json_write_i64(w, INT64_MIN);
     json_write_u64(w, UINT64_MAX);
     json_write_double(w, 0.5);
-    json_write_double(w, NAN);
-    json_write_double(w, -INFINITY);
+    json_write_double(w, (double)NAN);
+    json_write_double(w, -(double)INFINITY);
     json_write_array_end(w);
     json_write_key(w, S("none"));
     json_write_array(w);
