@@ -157,15 +157,12 @@ static field_hit lookup(const char *p, size_t n) {
         IS("computername", ROLE_HOST, 3);
         break;
     case 13:
-        IS("fieldsmessage", ROLE_MESSAGE, 1); /* Rust tracing */
         IS("sourcecontext", ROLE_COMPONENT, 1);
         IS("containername", ROLE_SERVICE, 5);
         IS("agenthostname", ROLE_HOST, 6);
-        IS("contextspanid", ROLE_SPAN, 2);
         break;
     case 14:
         IS("severitynumber", ROLE_LEVEL_OTEL, 2);
-        IS("contexttraceid", ROLE_TRACE, 2);
         IS("kuberneteshost", ROLE_HOST, 4);
         IS("timestampnanos", ROLE_TIME_NS_PART, 1); /* Google Cloud */
         break;
@@ -179,19 +176,15 @@ static field_hit lookup(const char *p, size_t n) {
         IS("timestampseconds", ROLE_TIME_S, 1);
         IS("receivetimestamp", ROLE_TIME, 6);
         IS("k8scontainername", ROLE_SERVICE, 5);
-        IS("propertiesspanid", ROLE_SPAN, 2);
         break;
     case 17:
         IS("realtimetimestamp", ROLE_TIME, 1); /* journald */
-        IS("propertiestraceid", ROLE_TRACE, 2);
         break;
     case 18:
-        IS("jsonpayloadmessage", ROLE_MESSAGE, 1); /* Google Cloud */
-        IS("instantepochsecond", ROLE_TIME_S, 1);  /* Log4j 2 */
+        IS("instantepochsecond", ROLE_TIME_S, 1); /* Log4j 2 */
         IS("kubernetesnodename", ROLE_HOST, 4);
         break;
     case 19:
-        IS("resourceservicename", ROLE_SERVICE, 1);
         IS("instantnanoofsecond", ROLE_TIME_NS_PART, 1);
         IS("kuberneteslabelsapp", ROLE_SERVICE, 3);
         break;
@@ -199,7 +192,6 @@ static field_hit lookup(const char *p, size_t n) {
         IS("servicecontextservice", ROLE_SERVICE, 1);
         break;
     case 23:
-        IS("propertiessourcecontext", ROLE_COMPONENT, 1);
         IS("kubernetescontainername", ROLE_SERVICE, 5);
         break;
     case 25:
@@ -213,9 +205,6 @@ static field_hit lookup(const char *p, size_t n) {
         IS("logginggoogleapiscom/spanid", ROLE_SPAN, 1);
         IS("resourcelabelscontainername", ROLE_SERVICE, 4);
         break;
-    case 29:
-        IS("resourceattributesservicename", ROLE_SERVICE, 1);
-        break;
     case 36:
         IS("kuberneteslabelsappkubernetesio/name", ROLE_SERVICE, 2);
         break;
@@ -225,9 +214,9 @@ static field_hit lookup(const char *p, size_t n) {
     return (field_hit){ROLE_NONE, 0};
 }
 
-field_hit field_role_of(str key) {
+static field_hit folded_lookup(str key) {
     char name[NAME_MAX_BYTES + 8];
-    if (key.n > NAME_MAX_BYTES + 6) return (field_hit){ROLE_NONE, 0};
+    if (key.n == 0 || key.n > NAME_MAX_BYTES + 6) return (field_hit){ROLE_NONE, 0};
     size_t n = 0;
     for (size_t i = 0; i < key.n; i++) {
         char c = key.p[i];
@@ -235,6 +224,44 @@ field_hit field_role_of(str key) {
         n += c != '.' && c != '_' && c != '-';
     }
     return lookup(name, n);
+}
+
+enum {
+    INSIDE_RANK = 10
+}; /* added to the rank of names inside an object: the top level comes first */
+
+/* Objects that loggers and shippers put the record's own fields into, and (context) objects that
+ * hold what goes with every record of a request or process. */
+static field_hit enveloped_lookup(str key) {
+    static const struct {
+        str prefix;
+        bool context;
+    } objects[] = {{S_INIT("jsonPayload."), false}, /* Google Cloud */
+                   {S_INIT("fields."), false},      /* Rust tracing, Logstash */
+                   {S_INIT("_source."), false},     /* Elasticsearch exports */
+                   {S_INIT("Properties."), false},  /* Serilog */
+                   {S_INIT("resource.attributes."), true},
+                   {S_INIT("resource."), true},
+                   {S_INIT("attributes."), true},
+                   {S_INIT("context."), true},
+                   {S_INIT("contextMap."), true}, /* Log4j 2 */
+                   {S_INIT("mdc."), true}};
+    for (size_t i = 0; i < ARRAY_LEN(objects); i++) {
+        if (!str_starts(key, objects[i].prefix)) continue;
+        field_hit hit = folded_lookup(str_from(key, objects[i].prefix.n));
+        bool kept = hit.role == ROLE_SERVICE || hit.role == ROLE_HOST || hit.role == ROLE_TRACE ||
+                    hit.role == ROLE_SPAN || (!objects[i].context && hit.role != ROLE_NAME);
+        if (hit.role == ROLE_NONE || !kept) continue;
+        hit.rank += INSIDE_RANK;
+        return hit;
+    }
+    return (field_hit){ROLE_NONE, 0};
+}
+
+field_hit field_role_of(str key) {
+    field_hit hit = folded_lookup(key);
+    bool nested = hit.role == ROLE_NONE && key.n > 0 && memchr(key.p, '.', key.n);
+    return nested ? enveloped_lookup(key) : hit;
 }
 
 /* ---- values ---- */
