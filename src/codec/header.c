@@ -40,7 +40,7 @@ static const char *match_level(const char *p, const char *end, header_cell *ret)
     while (q < end && is_alpha(*q)) q++;
     if (q - p > 13 || q - p < 2) return NULL;
     if (q < end && is_digit(*q)) q++; /* DEBUG1 */
-    if (q < end && (is_digit(*q) || is_alpha(*q) || *q == '_')) return NULL;
+    if (q < end && (is_digit(*q) || is_alpha(*q) || *q == '_' || *q == '.')) return NULL;
     ret->text = str_make(p, (size_t)(q - p));
     ret->sev = level_of(ret->text);
     return ret->sev != SEV_NONE ? q : NULL;
@@ -135,6 +135,12 @@ static const char *tag_tail(const char *q, const char *end, header_cell *ret) {
     return r + 1;
 }
 
+static bool is_number(str t) {
+    for (size_t i = 0; i < t.n; i++)
+        if (!is_digit(t.p[i])) return false;
+    return t.n > 0;
+}
+
 /* name[pid]:  name(module)[pid]:  name 1.4.1:  Two Words[pid]:  file.go:12:  ns::Class:  name  : */
 static const char *match_tag(const char *p, const char *end, header_cell *ret) {
     enum { TAG_MAX = 128, WORDS_MAX = 3 };
@@ -147,7 +153,14 @@ static const char *match_tag(const char *p, const char *end, header_cell *ret) {
                 q++;
             } else if (*q == '(') {
                 const char *close = memchr(q, ')', (size_t)(limit - q));
-                if (!close || memchr(q, ' ', (size_t)(close - q))) return NULL;
+                if (!close) return NULL;
+                str inside = str_trim(str_make(q + 1, (size_t)(close - q - 1)));
+                if (is_number(inside) && q > from && close + 1 < end && close[1] == ':') {
+                    ret->pid = inside; /* Android: Tag( 1702): */
+                    ret->text = str_make(p, (size_t)(q - p));
+                    return close + 2;
+                }
+                if (str_find_char(inside, ' ', 0) != STR_NPOS) return NULL;
                 q = close + 1;
             } else if (*q == ':' && q > from && limit - q > 2 &&
                        ((q[1] == ':' && is_tag_char(q[2])) ||
@@ -182,6 +195,23 @@ static const char *match_until(const header_step *s, const char *p, const char *
     size_t words = 1;
     for (size_t i = 0; i < ret->text.n; i++) words += is_blank(p[i]) && !is_blank(p[i + 1]);
     return ret->text.n && words <= WORDS_MAX ? p + at + s->lit_n : NULL;
+}
+
+/* 1234 or nginx's 1234#0: */
+static const char *match_int(const char *p, const char *end, header_cell *ret) {
+    const char *q = p;
+    while (q < end && is_digit(*q)) q++;
+    if (q == p) return NULL;
+    if (q < end && *q == '#') {
+        const char *r = q + 1;
+        while (r < end && is_digit(*r)) r++;
+        if (r == q + 1 || r == end || *r != ':') return NULL;
+        ret->text = str_make(p, (size_t)(r - p));
+        return r + 1;
+    }
+    if (q < end && !is_blank(*q) && !strchr("])>}|,;\033", *q)) return NULL;
+    ret->text = str_make(p, (size_t)(q - p));
+    return q;
 }
 
 const char *header_step_match(const header *h, const header_step *s, const ts_context *c,
@@ -219,11 +249,7 @@ const char *header_step_match(const header *h, const header_step *s, const ts_co
         if (q && s->role == COL_LEVEL) ret->sev = level_inside(ret->text);
         return q;
     case H_INT:
-        while (q < end && is_digit(*q)) q++;
-        if (q == p || (q < end && (is_alpha(*q) || *q == '_' || *q == '.' || *q == '-')))
-            return NULL;
-        ret->text = str_make(p, (size_t)(q - p));
-        return q;
+        return match_int(p, end, ret);
     case H_TAG:
         return match_tag(p, end, ret);
     case H_UNTIL:
@@ -245,6 +271,7 @@ const char *header_step_match(const header *h, const header_step *s, const ts_co
 bool header_starts(const header *h, const ts_context *c, str line) {
     const char *p = line.p, *end = line.p + line.n;
     header_cell cell;
+    if (line.n == 0 || (is_blank(*p) && !h->indented)) return false;
     for (unsigned i = 0; i < h->need; i++) {
         p = header_step_match(h, &h->step[i], c, p, end, &cell);
         if (!p) return false;
@@ -275,6 +302,45 @@ static str number_of(str t) {
     return str_sub(t, i, n);
 }
 
+static bool is_hex_id(str t) { /* 16 or 32 digits, or left empty */
+    for (size_t i = 0; i < t.n; i++)
+        if (!is_digit(t.p[i]) && ((t.p[i] | 32) < 'a' || (t.p[i] | 32) > 'f')) return false;
+    return t.n == 0 || t.n == 16 || t.n == 32;
+}
+
+bool header_trace_cell(str t, str *ret_service, str *ret_trace, str *ret_span) {
+    str part[5];
+    size_t n = 0;
+    bool pairs = str_has(t, S("trace_id="));
+    *ret_service = *ret_trace = *ret_span = STR_NONE;
+    while (n < ARRAY_LEN(part) && str_next(&t, pairs ? ' ' : ',', &part[n])) n++;
+    for (size_t i = 0; pairs && i < n; i++) {
+        size_t eq = str_find_char(part[i], '=', 0);
+        if (eq == STR_NPOS) continue;
+        str key = str_sub(part[i], 0, eq), val = str_from(part[i], eq + 1);
+        if (str_eq(key, S("trace_id")))
+            *ret_trace = val;
+        else if (str_eq(key, S("span_id")))
+            *ret_span = val;
+        else if (str_ends(key, S("service.name")))
+            *ret_service = val;
+    }
+    if (pairs) return true;
+    if (n < 3 || n > 4 || !is_hex_id(part[1]) || !is_hex_id(part[2])) return false;
+    *ret_service = part[0];
+    *ret_trace = part[1];
+    *ret_span = part[2];
+    return true;
+}
+
+static void take_trace(str t, log_record *r) {
+    str service, trace, span;
+    if (!header_trace_cell(t, &service, &trace, &span)) return;
+    if (service.n) r->service = service;
+    if (trace.n) r->trace_id = trace;
+    if (span.n) r->span_id = span;
+}
+
 enum { HEADER_ATTRS_MAX = 4 };
 
 static void take_cell(const header_step *s, const header_cell *cell, log_record *r, log_attr *attrs,
@@ -285,6 +351,8 @@ static void take_cell(const header_step *s, const header_cell *cell, log_record 
     switch ((header_role)s->role) {
     case COL_COMPONENT:
         r->component = s->op == H_BRACKET ? component_of(cell->text) : cell->text;
+        if (s->op == H_WORD && cell->text.p[cell->text.n - 1] == ']') /* .NET: Some.Class[14] */
+            r->component = str_sub(cell->text, 0, str_find_char(cell->text, '[', 0));
         if (cell->pid.n) a = (log_attr){S("process.pid"), cell->pid};
         break;
     case COL_HOST:
@@ -299,6 +367,12 @@ static void take_cell(const header_step *s, const header_cell *cell, log_record 
     case COL_THREAD:
         a = (log_attr){S("thread.name"), cell->text};
         break;
+    case COL_SERVICE:
+        r->service = cell->text;
+        break;
+    case COL_TRACE:
+        take_trace(cell->text, r);
+        break;
     case COL_NONE:
     case COL_LEVEL:
         break;
@@ -312,6 +386,7 @@ bool header_parse(const header *h, const ts_context *c, str line, arena *mem, lo
     uint32_t attr_count = 0;
     log_record got = *r;
     bool failed = false;
+    if (line.n == 0 || (is_blank(*p) && !h->indented)) return false;
     for (unsigned i = 0; i < h->count; i++) {
         const header_step *s = &h->step[i];
         if (failed && !is_specific(s->op)) break;

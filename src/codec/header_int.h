@@ -29,7 +29,9 @@ typedef enum header_role {
     COL_TID,
     COL_THREAD,
     COL_COMPONENT,
-    COL_HOST
+    COL_HOST,
+    COL_SERVICE,
+    COL_TRACE /* [service,trace,span] or [trace_id=.. span_id=..] */
 } header_role;
 
 typedef struct header_step {
@@ -47,6 +49,7 @@ typedef struct header {
     uint8_t count;
     uint8_t need;    /* a line that fails one of the first `need` steps starts no record */
     uint8_t main_ts; /* index of the stamp that is the record's time; count when there is none */
+    bool indented;   /* records may begin with blanks */
     bool syslog;     /* host and tag behind the stamp: the tag names the service */
     char stops[4];   /* further characters that end an H_WORD ("|") */
     double share;    /* learning: share of the candidate lines that start a record */
@@ -70,6 +73,9 @@ bool header_starts(const header *h, const ts_context *c, str line);
 /* Fills time, severity, component, host, service, body and attributes (from `mem`) of *r. False,
  * and *r untouched, when the line starts no record. */
 bool header_parse(const header *h, const ts_context *c, str line, arena *mem, log_record *r);
+
+/* The contents of a COL_TRACE bracket; false when they are none. Parts left empty are empty. */
+bool header_trace_cell(str t, str *ret_service, str *ret_trace, str *ret_span);
 
 /* Learns the header that the lines (of one sample, in order) have in common. False when there is
  * none. */

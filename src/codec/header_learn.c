@@ -32,6 +32,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/num.h"
 
 enum {
     WEAK_RUN_MAX = 6, /* words that may stand before the next strong cell */
@@ -52,7 +53,9 @@ typedef struct learner {
     size_t nearly; /* matches that count as all */
     header *h;
     unsigned seen_ts;
-    bool has_component, has_level, has_pid;
+    bool has_component, has_pid;
+    bool has_level;      /* a level of any kind */
+    bool has_level_word; /* more than a letter or a priority */
 } learner;
 
 FL_INLINE bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
@@ -154,11 +157,17 @@ static bool try_letter(learner *l) {
     return append(l, s);
 }
 
+static bool is_capital(str t) { return t.n > 0 && t.p[0] >= 'A' && t.p[0] <= 'Z'; }
+
 static bool try_level(learner *l) {
     header_step s = {.op = H_LEVEL, .role = COL_LEVEL, .strong = true};
-    if (l->has_level && l->h->step[l->h->count - 1].op == H_LEVEL) return false;
-    if (try_step(l, &s) * 10 < l->n * 9) return false;
-    l->has_level = true;
+    if (l->has_level_word) return false;
+    size_t matched = try_step(l, &s);
+    if (matched * 10 < l->n * 9) return false;
+    /* Behind words, "error" is the message's as easily as the header's. */
+    bool weak = l->h->count && !last_is_strong(l);
+    if (weak && count_cells(l, is_capital) * 10 < matched * 9) return false;
+    l->has_level = l->has_level_word = true;
     return append(l, s);
 }
 
@@ -187,6 +196,27 @@ static bool has_pid(str t) {
                           (t.p[0] == '#' && digits + 1 == t.n));
 }
 
+static bool is_trace_cell(str t) {
+    str service, trace, span;
+    return header_trace_cell(t, &service, &trace, &span);
+}
+
+static bool is_class_at_line(str t) { /* ...:FastLeaderElection@774 */
+    size_t at = str_rfind_char(t, '@');
+    uint64_t line;
+    return at != STR_NPOS && at > 0 && num_u64(str_from(t, at + 1), &line);
+}
+
+/* Not a number with dots (seconds since boot, an Erlang pid), not a list of ids. */
+static bool is_thread_name(str t) {
+    size_t letters = 0, spaces = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        letters += is_alpha(t.p[i]);
+        spaces += t.p[i] == ' ';
+    }
+    return letters > 0 && t.n <= 80 && spaces <= 6;
+}
+
 static bool try_bracket(learner *l) {
     static const char PAIRS[][2] = {{'[', ']'}, {'(', ')'}, {'<', '>'}, {'{', '}'}};
     for (size_t k = 0; k < ARRAY_LEN(PAIRS); k++) {
@@ -197,11 +227,16 @@ static bool try_bracket(learner *l) {
         if (s.open == '{' && !recurs(l, 0.2)) return false; /* the message may be an object */
         if (!l->has_level && count_cells(l, has_level_word) * 10 >= matched * 9) {
             s.role = COL_LEVEL;
-            l->has_level = true;
+            l->has_level = l->has_level_word = true;
         } else if (count_cells(l, has_pid) * 10 >= matched * 9) {
             s.role = COL_PID;
             l->has_pid = true;
-        } else if (recurs(l, 0.4)) {
+        } else if (count_cells(l, is_trace_cell) * 10 >= matched * 9) {
+            s.role = COL_TRACE;
+        } else if (count_cells(l, is_class_at_line) * 10 >= matched * 9) {
+            s.role = COL_COMPONENT;
+            l->has_component = true;
+        } else if (count_cells(l, is_thread_name) * 2 >= matched && recurs(l, 0.4)) {
             s.role = COL_THREAD;
         }
         return append(l, s);
@@ -263,12 +298,16 @@ static bool try_literal(learner *l) {
     return append(l, s);
 }
 
+static bool has_hash(str t) { return str_find_char(t, '#', 0) != STR_NPOS; }
+
 static bool try_int(learner *l) {
     header_step s = {.op = H_INT};
+    const header_step *last = l->h->count ? &l->h->step[l->h->count - 1] : &s;
     if (try_step(l, &s) < l->nearly) return false;
     /* Directly behind a strong cell a number on every line is a column, provided there are lines
      * enough to say "every". */
-    s.strong = last_is_strong(l) && l->h->count > 0 && l->n >= 5;
+    s.strong = last_is_strong(l) && l->h->count > 0 &&
+               (l->n >= (last->op == H_TS ? 5u : 20u) || count_cells(l, has_hash) >= l->nearly);
     if (l->seen_ts && !l->has_component) {
         s.role = l->has_pid ? COL_TID : COL_PID;
         l->has_pid = true;
@@ -282,7 +321,7 @@ static bool try_tag(learner *l) {
     header_step s = {.op = H_TAG, .role = COL_COMPONENT, .strong = true};
     if (l->has_component || l->h->count == 0) return false;
     size_t matched = try_step(l, &s);
-    if (matched * 10 < l->n * 9 || !recurs(l, 0.6)) return false;
+    if (matched * 10 < l->n * 9 || (l->n >= 50 && !recurs(l, 0.6))) return false;
     /* Two words on most lines are two columns: "host program[pid]:". */
     if (count_cells(l, is_single_word) * 2 < matched) return false;
     l->has_component = true;
@@ -290,26 +329,39 @@ static bool try_tag(learner *l) {
 }
 
 static bool is_name(str t) { /* a name or file position, perhaps of a few words */
-    if (t.n == 0 || !(is_alpha(t.p[0]) || strchr("_$(<[/.", t.p[0]))) return false;
-    for (size_t i = 0; i < t.n; i++)
+    bool letter = false;
+    if (t.n == 0 || !(is_alpha(t.p[0]) || is_digit(t.p[0]) || strchr("_$(<[/.", t.p[0])))
+        return false;
+    for (size_t i = 0; i < t.n; i++) {
         if (strchr("\"'=,;!?", t.p[i]) || t.p[i] == '\0') return false;
-    return true;
+        if (t.p[i] == ':' && i + 1 < t.n && t.p[i + 1] == ' ') return false;
+        letter |= is_alpha(t.p[i]);
+    }
+    return letter;
 }
 
 static bool try_until(learner *l) {
-    static const str DELIMS[] = {S_INIT(" - "),  S_INIT(" -- "), S_INIT(" | "), S_INIT("|"),
-                                 S_INIT("\t"),   S_INIT(" : "),  S_INIT("] "),  S_INIT("; "),
-                                 S_INIT(" => "), S_INIT(" > ")};
+    static const str DELIMS[] = {S_INIT(" - "), S_INIT(" -- "), S_INIT(" | "), S_INIT("|"),
+                                 S_INIT("\t"),  S_INIT(" : "),  S_INIT("] "),  S_INIT(" => "),
+                                 S_INIT(" > "), S_INIT(":")};
     for (size_t k = 0; k < ARRAY_LEN(DELIMS); k++) {
         header_step s = {.op = H_UNTIL, .lit_n = (uint8_t)DELIMS[k].n, .strong = true};
         memcpy(s.lit, DELIMS[k].p, DELIMS[k].n);
         if (l->h->count == 0 && DELIMS[k].p[0] != '|' && DELIMS[k].p[0] != '\t') continue;
+        /* LEVEL:name:text */
+        const header_step *last = l->h->count ? &l->h->step[l->h->count - 1] : &s;
+        if (s.lit[0] == ':' && (l->h->count != 2 || last->op != H_LIT || last->lit[0] != ':'))
+            continue;
         size_t matched = try_step(l, &s);
         if (matched < l->nearly || count_cells(l, is_name) < l->nearly) continue;
         bool single = count_cells(l, is_single_word) == matched;
-        if (single ? !recurs(l, 0.6) : !recurs(l, 0.2)) continue;
+        if (single ? !recurs(l, 0.6) : !recurs(l, l->n < 100 ? 0.5 : 0.2)) continue;
         if (l->has_component && !single) continue;
         if (!single && l->n < 3) continue;
+        if (l->h->count == 0) { /* Compose: "service-1  | ..." */
+            s.role = COL_SERVICE;
+            return append(l, s);
+        }
         if (!l->has_component) s.role = COL_COMPONENT;
         l->has_component = true;
         return append(l, s);
@@ -319,7 +371,9 @@ static bool try_until(learner *l) {
 
 /* name.name.Name, which no message begins with on every line. */
 static bool is_dotted(str t) {
-    size_t dots = 0;
+    size_t dots = 0, open = str_find_char(t, '[', 0);
+    if (open != STR_NPOS && open + 2 < t.n && is_digit(t.p[open + 1]) && t.p[t.n - 1] == ']')
+        t = str_sub(t, 0, open); /* .NET: Some.Class[14] */
     if (t.n == 0 || !(is_alpha(t.p[0]) || t.p[0] == '_')) return false;
     for (size_t i = 1; i < t.n; i++) {
         if (t.p[i] == '.') {
@@ -371,7 +425,7 @@ static bool try_word(learner *l) {
             s.close = 0;
     }
     if (try_step(l, &s) < l->nearly) return false;
-    if (l->h->count && l->seen_ts && !l->has_component) {
+    if (l->h->count && (l->seen_ts || l->has_level) && !l->has_component) {
         if (count_cells(l, is_dotted) >= l->nearly && recurs(l, 0.4)) s.strong = true;
         if (recurs(l, 0.05) && is_padded(l)) s.strong = true;
         if (s.strong) {
@@ -394,7 +448,7 @@ static bool find_stamp(str line, ts_layout *ret, unsigned *ret_word) {
         char before = i ? line.p[i - 1] : ' ';
         if (i && (line.p[i] == ' ' || line.p[i] == '\t') && before != ' ' && before != '\t') word++;
         if (word > WORDS_BEFORE_TS_MAX) return false;
-        bool start = strchr(" \t[(<{|,;\"'", before) && before;
+        bool start = strchr(" \t[(<{|>,;\"'", before) && before;
         start |= i == 1 && before >= 'A' && before <= 'Z' && is_digit(line.p[i]);
         if (!start || !(is_digit(line.p[i]) || is_alpha(line.p[i]))) continue;
         size_t n;
@@ -441,21 +495,16 @@ static bool choose_stamped(learner *l, const str *lines, size_t count) {
     return true;
 }
 
-static void choose_all(learner *l, const str *lines, size_t count) {
-    size_t indented = 0, filled = 0;
-    for (size_t i = 0; i < count; i++) {
-        filled += lines[i].n > 0;
-        indented += lines[i].n > 0 && (lines[i].p[0] == ' ' || lines[i].p[0] == '\t');
-    }
+/* Without stamps: the lines that do not look like continuations. */
+static void choose_all(learner *l, const str *lines, size_t count, bool indented) {
     l->n = 0;
     for (size_t i = 0; i < count; i++) {
         if (lines[i].n == 0 || trace_is_part(lines[i])) continue;
-        bool in = lines[i].p[0] == ' ' || lines[i].p[0] == '\t';
-        if (in && indented * 10 < filled * 6) continue; /* padded levels indent most lines */
+        if (!indented && (lines[i].p[0] == ' ' || lines[i].p[0] == '\t')) continue;
         l->line[l->n++] =
             (line_cursor){lines[i].p, lines[i].p + MIN(lines[i].n, (size_t)HEADER_BYTES_MAX)};
     }
-    l->h->share = 1;
+    l->h->share = count ? (double)l->n / (double)count : 0;
 }
 
 /* Redis: "1234:M 20 Nov 2026 10:30:45.123 * text". A sign counts only behind such a first word. */
@@ -478,14 +527,22 @@ static bool extend(learner *l) {
     return false;
 }
 
+/* How many words may stand before the next strong cell. The more of the header is known, and the
+ * fewer lines there are to judge by, the more likely they are the message. */
+static unsigned weak_words_allowed(const learner *l, bool before_stamp) {
+    if (before_stamp) return WORDS_BEFORE_TS_MAX;
+    if (l->has_component) return 0;
+    if (l->has_level_word) return l->n < 20 ? 1 : 3;
+    return WEAK_RUN_MAX;
+}
+
 static void learn_steps(learner *l, bool stamped) {
     unsigned weak = 0, useful = 0; /* steps kept: up to the last strong one */
     while (l->h->count < HEADER_STEPS_MAX) {
         bool before_stamp = stamped && l->seen_ts == 0;
         if (!extend(l)) {
-            if (weak >= (before_stamp ? WORDS_BEFORE_TS_MAX : WEAK_RUN_MAX)) break;
+            if (weak >= weak_words_allowed(l, before_stamp)) break;
             if (l->h->count && l->h->step[l->h->count - 1].op == H_TAG) break;
-            if (!before_stamp && l->has_component && l->has_level) break;
             if (!stamped && !l->has_level) break;
             if (!try_word(l)) break;
         }
@@ -544,29 +601,43 @@ static unsigned first_strong(const header *h) {
     return 0;
 }
 
+static bool learn_from(learner *l, bool stamped) {
+    header *h = l->h;
+    if (l->n == 0) return false;
+    l->nearly = l->n - l->n / 20;
+    for (size_t i = 0; i < l->n; i++) h->indented |= *l->line[i].p == ' ' || *l->line[i].p == '\t';
+    learn_steps(l, stamped);
+    choose_main_ts(h);
+    choose_roles(h);
+    h->need = (uint8_t)first_strong(h);
+    bool level = false;
+    for (unsigned i = 0; i < h->count; i++) level |= h->step[i].role == COL_LEVEL;
+    bool lead = h->count && h->step[0].op == H_BRACKET && l->n >= 3;
+    return h->need > 0 && (stamped ? h->main_ts < h->count : level || lead);
+}
+
 bool header_learn(const str *lines, size_t count, const ts_context *c, header *ret) {
     count = MIN(count, (size_t)HEADER_LINES_MAX);
     if (count == 0) return false;
-    *ret = (header){0};
     learner l = {.c = c, .h = ret};
     l.line = mem_new_n(line_cursor, count);
     l.cell = mem_new_n(header_cell, count);
     l.after = mem_alloc_n(count, sizeof *l.after);
     l.text = mem_new_n(str, count);
+    const learner fresh = l;
 
-    bool stamped = choose_stamped(&l, lines, count);
-    if (!stamped) choose_all(&l, lines, count);
+    *ret = (header){0};
     bool found = false;
-    if (l.n) {
-        l.nearly = l.n - l.n / 20;
-        learn_steps(&l, stamped);
-        choose_main_ts(ret);
-        choose_roles(ret);
-        ret->need = (uint8_t)first_strong(ret);
-        bool level = false;
-        for (unsigned i = 0; i < ret->count; i++) level |= ret->step[i].role == COL_LEVEL;
-        bool lead = ret->count && ret->step[0].op == H_BRACKET && l.n >= 3;
-        found = ret->need > 0 && (stamped ? ret->main_ts < ret->count : level || lead);
+    if (choose_stamped(&l, lines, count)) {
+        found = learn_from(&l, true);
+    } else {
+        /* Levels padded to the right indent records; else what is indented continues. */
+        for (int indented = 0; indented <= 1 && !found; indented++) {
+            l = fresh;
+            *ret = (header){0};
+            choose_all(&l, lines, count, indented);
+            found = learn_from(&l, false);
+        }
     }
     mem_free(l.line);
     mem_free(l.cell);
@@ -576,7 +647,8 @@ bool header_learn(const str *lines, size_t count, const ts_context *c, header *r
 }
 
 void header_describe(const header *h, char *out, size_t cap) {
-    static const char *const ROLES[] = {"", "level", "pid", "tid", "thread", "component", "host"};
+    static const char *const ROLES[] = {"",          "level", "pid",     "tid",  "thread",
+                                        "component", "host",  "service", "trace"};
     buf b;
     buf_init(&b, cap - 1);
     for (unsigned i = 0; i < h->count; i++) {

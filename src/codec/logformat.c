@@ -114,28 +114,42 @@ typedef struct run {
     const char *last_end; /* end of the last line that is not blank */
 } run;
 
+/* java.util.logging puts level and text on the second line: "SEVERE: Failed to bind". */
+static void take_second_line(log_record *rec, str second) {
+    size_t colon = str_find_char(str_sub(second, 0, 12), ':', 0);
+    if (colon == STR_NPOS || second.p[0] < 'A' || second.p[0] > 'Z') return;
+    severity sev = severity_from_word(str_sub(second, 0, colon), false);
+    if (sev == SEV_NONE) return;
+    rec->severity = (uint8_t)sev;
+    rec->body = str_trim(str_from(second, colon + 1));
+}
+
+static void take_exception(log_record *rec, str text, arena *mem) {
+    str type, message;
+    if (!trace_exception(text, &type, &message)) return;
+    log_attr *attrs = arena_try_new_n(mem, log_attr, rec->attr_count + 2u);
+    if (!attrs) return;
+    if (rec->attr_count) memcpy(attrs, rec->attrs, rec->attr_count * sizeof *attrs);
+    attrs[rec->attr_count++] = (log_attr){S("exception.type"), type};
+    if (message.n) attrs[rec->attr_count++] = (log_attr){S("exception.message"), message};
+    rec->attrs = attrs;
+}
+
 /* A record is complete: what its further lines say. */
 static void close_record(run *r) {
     if (r->open && r->joined) {
         log_record *rec = &r->c.batch->rec[r->open - 1];
         const char *end = rec->raw.p + rec->raw.n;
         bool in_raw = rec->body.p >= rec->raw.p && rec->body.p <= end;
+        str text = in_raw ? str_make(rec->body.p, (size_t)(end - rec->body.p)) : rec->raw;
+        take_exception(rec, text, &r->c.batch->mem);
+        str rest = text, line;
         if (in_raw && rec->body.n == 0) {
             /* "info: Some.Class[0]" and the text on the next line. */
-            str rest = str_make(rec->body.p, (size_t)(end - rec->body.p)), line;
             while (rec->body.n == 0 && str_next(&rest, '\n', &line)) rec->body = str_trim(line);
-        }
-        str type, message;
-        str text = in_raw ? str_make(rec->body.p, (size_t)(end - rec->body.p)) : rec->raw;
-        if (trace_exception(text, &type, &message)) {
-            log_attr *attrs = arena_try_new_n(&r->c.batch->mem, log_attr, rec->attr_count + 2u);
-            if (attrs) {
-                if (rec->attr_count) memcpy(attrs, rec->attrs, rec->attr_count * sizeof *attrs);
-                attrs[rec->attr_count++] = (log_attr){S("exception.type"), type};
-                if (message.n)
-                    attrs[rec->attr_count++] = (log_attr){S("exception.message"), message};
-                rec->attrs = attrs;
-            }
+        } else if (in_raw && rec->severity == SEV_NONE && r->f->kind == FORMAT_HEADER &&
+                   str_next(&rest, '\n', &line) && str_next(&rest, '\n', &line)) {
+            take_second_line(rec, line);
         }
     }
     r->open = 0;
