@@ -47,7 +47,7 @@ coverage: deps ## coverage table; out/coverage/index.html has the lines
 	@scripts/coverage
 
 format: ## rewrite the sources in the project's format
-	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format-14 -i
+	@git ls-files -z '*.c' '*.h' ':!*.tbl.h' | xargs -0 clang-format-14 -i
 
 install: build/build.ninja ## PREFIX=/usr/local DESTDIR=
 	@meson configure build -Dprefix=$(abspath $(PREFIX))

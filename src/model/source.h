@@ -30,8 +30,8 @@ typedef struct log_scan {
     const volatile int *cancel; /* non-zero stops the scan with RC_CANCELLED; may be NULL */
 } log_scan;
 
-/* The batch is valid for the call only; the sink may annotate its records (mine fills shape and slots).
- * Returns RC_OK to go on; anything else stops the scan and is returned by it. */
+/* The batch is valid for the call only; the sink may annotate its records (mine fills shape and
+ * slots). Returns RC_OK to go on; anything else stops the scan and is returned by it. */
 typedef rc (*log_sink)(void *ctx, unsigned worker, log_batch *b, err *e);
 
 typedef enum input_state { INPUT_OK = 0, INPUT_PARTIAL, INPUT_SKIPPED } input_state;

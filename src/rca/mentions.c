@@ -44,7 +44,7 @@ static const dependency deps[] = {
     {"mongodb", 27017, "mongo*"},
     {"kafka", 9092, "kafka*"},
     {"rabbitmq", 5672, "rabbitmq* amqp*"},
-    {"zookeeper", 2181, "zookeeper*"},
+    {"zookeeper", 2181, "zookeeper*"}, /* text: the product */
     {"elasticsearch", 9200, "elasticsearch* opensearch*"},
     {"cassandra", 9042, "cassandra* scylla*"},
     {"memcached", 11211, "memcache*"},

@@ -23,8 +23,8 @@ typedef struct sys_clock {
 } sys_clock;
 
 extern const sys_clock SYS_CLOCK_REAL;
-int32_t sys_local_zone_s(void);  /* of the machine's zone, seconds east of UTC, now */
-int64_t sys_cpu_ns(void); /* CPU time of this process */
+int32_t sys_local_zone_s(void); /* of the machine's zone, seconds east of UTC, now */
+int64_t sys_cpu_ns(void);       /* CPU time of this process */
 size_t sys_peak_rss_bytes(void);
 
 #endif
