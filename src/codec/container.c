@@ -174,10 +174,14 @@ void line_finish(line_ctx *c) {
 static rc add_or_undo(line_ctx *c, str line, const piece *p, str attrs, err *e) {
     size_t before = c->batch->count;
     line_join saved = c->join[p->stream];
+    bool joins = saved.partial && saved.rec_plus1 <= before;
+    log_record record = {0};
+    if (joins) record = c->batch->rec[saved.rec_plus1 - 1];
     rc code = add_piece(c, line, p, attrs);
     if (code == RC_OK) return RC_OK;
     c->batch->count = before;
     c->join[p->stream] = saved;
+    if (joins) c->batch->rec[saved.rec_plus1 - 1] = record;
     return FAIL(e, code, "line %" PRIu64 ": batch is full", c->line_no);
 }
 

@@ -22,6 +22,8 @@
  * appendix A. */
 #include "codec/fields_int.h"
 
+#include <stdio.h>
+
 #include "base/num.h"
 #include "codec/logfmt.h"
 
@@ -44,6 +46,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("c", ROLE_MONGO_COMPONENT, 1);
         break;
     case 2:
+        IS("tz", ROLE_ZONE, 1);
         IS("ts", ROLE_TIME, 2);
         IS("at", ROLE_LEVEL_WORD, 2); /* Heroku */
         IS("@t", ROLE_TIME, 1);       /* Serilog compact: @t @l @m @mt @x @tr @sp */
@@ -63,7 +66,8 @@ static field_hit lookup(const char *p, size_t n) {
         break;
     case 4:
         IS("time", ROLE_TIME, 2);
-        IS("date", ROLE_TIME, 4);
+        IS("date", ROLE_DATE, 1);
+        IS("line", ROLE_MESSAGE, 8); /* Loki exports */
         IS("host", ROLE_HOST, 2);
         IS("node", ROLE_HOST, 5);
         IS("name", ROLE_NAME, 1);
@@ -73,12 +77,15 @@ static field_hit lookup(const char *p, size_t n) {
         IS("comm", ROLE_SERVICE, 7);
         break;
     case 5:
+        IS("label", ROLE_LEVEL_WORD, 3); /* MySQL */
         IS("level", ROLE_LEVEL, 2);
         IS("event", ROLE_MESSAGE, 6); /* structlog */
         IS("trace", ROLE_TRACE, 4);
         IS("class", ROLE_COMPONENT, 4);
         break;
     case 6:
+        IS("subsys", ROLE_COMPONENT, 3);
+        IS("output", ROLE_MESSAGE, 8); /* Falco */
         IS("logger", ROLE_COMPONENT, 1);
         IS("spanid", ROLE_SPAN, 1);
         IS("module", ROLE_COMPONENT, 3);
@@ -117,6 +124,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("@message", ROLE_MESSAGE, 1);
         break;
     case 9:
+        IS("starttime", ROLE_TIME, 5);
         IS("timestamp", ROLE_TIME, 2);
         IS("levelname", ROLE_LEVEL, 1);
         IS("loglogger", ROLE_COMPONENT, 1);
@@ -149,7 +157,8 @@ static field_hit lookup(const char *p, size_t n) {
         IS("timeiso8601", ROLE_TIME, 2);
         break;
     case 12:
-        IS("shortmessage", ROLE_MESSAGE, 1); /* GELF */
+        IS("categoryname", ROLE_COMPONENT, 4); /* log4js */
+        IS("shortmessage", ROLE_MESSAGE, 1);   /* GELF */
         IS("severitytext", ROLE_LEVEL, 1);
         IS("timeunixnano", ROLE_TIME, 1);
         IS("logtimestamp", ROLE_TIME, 3);
@@ -157,11 +166,14 @@ static field_hit lookup(const char *p, size_t n) {
         IS("computername", ROLE_HOST, 3);
         break;
     case 13:
+        IS("errorseverity", ROLE_LEVEL, 1); /* PostgreSQL */
+        IS("levellevelstr", ROLE_LEVEL, 1); /* log4js */
         IS("sourcecontext", ROLE_COMPONENT, 1);
         IS("containername", ROLE_SERVICE, 5);
         IS("agenthostname", ROLE_HOST, 6);
         break;
     case 14:
+        IS("stagetimestamp", ROLE_TIME, 5);
         IS("severitynumber", ROLE_LEVEL_OTEL, 2);
         IS("kuberneteshost", ROLE_HOST, 4);
         IS("timestampnanos", ROLE_TIME_NS_PART, 1); /* Google Cloud */
@@ -193,6 +205,9 @@ static field_hit lookup(const char *p, size_t n) {
         break;
     case 23:
         IS("kubernetescontainername", ROLE_SERVICE, 5);
+        break;
+    case 24:
+        IS("requestreceivedtimestamp", ROLE_TIME, 4); /* Kubernetes audit */
         break;
     case 25:
         IS("resourcelabelsservicename", ROLE_SERVICE, 2);
@@ -239,15 +254,17 @@ static field_hit enveloped_lookup(str key) {
     } objects[] = {{S_INIT("jsonPayload."), false}, /* Google Cloud */
                    {S_INIT("fields."), false},      /* Rust tracing, Logstash */
                    {S_INIT("_source."), false},     /* Elasticsearch exports */
-                   {S_INIT("Properties."), false},  /* Serilog */
+                   {S_INIT("Properties."), false},  /* Serilog, Azure */
+                   {S_INIT("event."), false},       /* Splunk HEC */
                    {S_INIT("resource.attributes."), true},
                    {S_INIT("resource."), true},
                    {S_INIT("attributes."), true},
+                   {S_INIT("labels."), true},
                    {S_INIT("context."), true},
                    {S_INIT("contextMap."), true}, /* Log4j 2 */
                    {S_INIT("mdc."), true}};
     for (size_t i = 0; i < ARRAY_LEN(objects); i++) {
-        if (!str_starts(key, objects[i].prefix)) continue;
+        if (!str_starts_nocase(key, objects[i].prefix)) continue;
         field_hit hit = folded_lookup(str_from(key, objects[i].prefix.n));
         bool kept = hit.role == ROLE_SERVICE || hit.role == ROLE_HOST || hit.role == ROLE_TRACE ||
                     hit.role == ROLE_SPAN || (!objects[i].context && hit.role != ROLE_NAME);
@@ -303,6 +320,26 @@ static void set_time(fill *f, int64_t ns) {
     if (f->r->ts_ns == TS_NONE) f->r->ts_ns = ns;
 }
 
+/* date=2019-05-10 time=11:37:47 tz="-0700": three fields, one time. */
+static bool take_split_time(fill *f) {
+    const candidate *date = next_best(f, ROLE_DATE, NULL);
+    const candidate *time = next_best(f, ROLE_TIME, NULL);
+    const candidate *zone = next_best(f, ROLE_ZONE, NULL);
+    if (!date || !time) return false;
+    str d = str_trim(value_of(f, date)), t = str_trim(value_of(f, time));
+    str z = zone ? str_trim(value_of(f, zone)) : STR_NONE;
+    size_t colon = str_find_char(str_sub(t, 0, 3), ':', 0); /* a time of day, not a whole stamp */
+    if (colon == STR_NPOS || d.n > 12 || t.n > 24 || z.n > 8) return false;
+    char text[64];
+    int n = snprintf(text, sizeof(text), "%.*s %.*s%.*s", STR_ARG(d), STR_ARG(t), STR_ARG(z));
+    int64_t ns;
+    if (n < 0 || !ts_parse_any((str){text, (size_t)n}, f->c->ts, &ns)) return false;
+    set_time(f, ns);
+    f->consumed[date->at] = f->consumed[time->at] = true;
+    if (zone) f->consumed[zone->at] = true;
+    return true;
+}
+
 static void take_time(fill *f) {
     int64_t ns;
     const candidate *sec = next_best(f, ROLE_TIME_S, NULL);
@@ -316,11 +353,15 @@ static void take_time(fill *f) {
         f->consumed[sec->at] = f->consumed[part->at] = true;
         return;
     }
-    for (const candidate *k = NULL; (k = next_best(f, ROLE_TIME, k));) {
-        if (!ts_parse_any(value_of(f, k), f->c->ts, &ns)) continue;
-        set_time(f, ns);
-        f->consumed[k->at] = true;
-        return;
+    if (take_split_time(f)) return;
+    static const field_role order[] = {ROLE_TIME, ROLE_DATE};
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        for (const candidate *k = NULL; (k = next_best(f, order[i], k));) {
+            if (!ts_parse_any(value_of(f, k), f->c->ts, &ns)) continue;
+            set_time(f, ns);
+            f->consumed[k->at] = true;
+            return;
+        }
     }
 }
 
@@ -496,7 +537,9 @@ static rc add_member(fill *f, const json_member *m) {
 
     field_hit hit = field_role_of(m->key);
     if (hit.role == ROLE_NONE || f->cand_count == CANDIDATES_MAX) return RC_OK;
-    bool scalar = m->val.kind == JSON_STRING || m->val.kind == JSON_NUMBER;
+    /* A number is no message: "line":7, "event":42. */
+    bool number = m->val.kind == JSON_NUMBER && hit.role != ROLE_MESSAGE;
+    bool scalar = m->val.kind == JSON_STRING || number;
     bool is_bytes = m->val.kind == JSON_ARRAY_BEGIN && hit.role == ROLE_MESSAGE;
     if (!scalar && !is_bytes && hit.role != ROLE_ERR) return RC_OK;
     f->cand[f->cand_count++] = (candidate){(uint16_t)at, hit.role, hit.rank, is_bytes};

@@ -13,6 +13,8 @@
 typedef enum field_role {
     ROLE_NONE = 0,
     ROLE_TIME,
+    ROLE_DATE,   /* of a time of day in another field, or a whole stamp */
+    ROLE_ZONE,   /* of those two */
     ROLE_TIME_S, /* whole seconds, with ROLE_TIME_NS_PART beside it */
     ROLE_TIME_NS_PART,
     ROLE_LEVEL,      /* a word, or a number whose scale the object tells */
