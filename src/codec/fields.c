@@ -72,6 +72,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("node", ROLE_HOST, 5);
         IS("name", ROLE_NAME, 1);
         IS("body", ROLE_MESSAGE, 5);
+        IS("type", ROLE_LEVEL_WORD, 9); /* Kubernetes events: Normal, Warning */
         IS("text", ROLE_MESSAGE, 6);
         IS("unit", ROLE_SERVICE, 6);
         IS("comm", ROLE_SERVICE, 7);
@@ -166,6 +167,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("computername", ROLE_HOST, 3);
         break;
     case 13:
+        IS("lasttimestamp", ROLE_TIME, 3);  /* Kubernetes events */
         IS("errorseverity", ROLE_LEVEL, 1); /* PostgreSQL */
         IS("levellevelstr", ROLE_LEVEL, 1); /* log4js */
         IS("sourcecontext", ROLE_COMPONENT, 1);
@@ -179,7 +181,8 @@ static field_hit lookup(const char *p, size_t n) {
         IS("timestampnanos", ROLE_TIME_NS_PART, 1); /* Google Cloud */
         break;
     case 15:
-        IS("renderedmessage", ROLE_MESSAGE, 1); /* Serilog */
+        IS("sourcecomponent", ROLE_COMPONENT, 5); /* Kubernetes events */
+        IS("renderedmessage", ROLE_MESSAGE, 1);   /* Serilog */
         IS("messagetemplate", ROLE_MESSAGE, 3);
         IS("applicationname", ROLE_SERVICE, 3);
         break;

@@ -60,13 +60,29 @@ void json_write_object_end(json_writer *w) { close_level(w, true); }
 void json_write_array(json_writer *w) { open_level(w, false); }
 void json_write_array_end(json_writer *w) { close_level(w, false); }
 
-void json_write_key(json_writer *w, str key) {
+static void before_key(json_writer *w) {
     MUST(in_object(w) && !w->after_key);
     if (w->has_items) buf_putc(w->out, ',');
     newline(w);
-    buf_json(w->out, key);
+}
+
+static void after_key(json_writer *w) {
     buf_put(w->out, w->indent ? S(": ") : S(":"));
     w->after_key = true;
+}
+
+void json_write_key(json_writer *w, str key) {
+    before_key(w);
+    buf_json(w->out, key);
+    after_key(w);
+}
+
+void json_write_key_raw(json_writer *w, str key) {
+    before_key(w);
+    buf_putc(w->out, '"');
+    buf_put(w->out, key);
+    buf_putc(w->out, '"');
+    after_key(w);
 }
 
 void json_write_str(json_writer *w, str s) {

@@ -33,6 +33,8 @@ void json_write_object_end(json_writer *w);
 void json_write_array(json_writer *w);
 void json_write_array_end(json_writer *w);
 void json_write_key(json_writer *w, str key);
+/* The same for a key that is JSON text already, without its quotes (from json_tok). */
+void json_write_key_raw(json_writer *w, str key);
 void json_write_str(json_writer *w, str s);
 void json_write_i64(json_writer *w, int64_t v);
 void json_write_u64(json_writer *w, uint64_t v);

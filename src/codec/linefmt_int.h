@@ -84,6 +84,7 @@ typedef struct record_fmt {
 } record_fmt;
 
 extern const record_fmt record_fmt_journal_export; /* "journal-export": journalctl -o export */
+extern const record_fmt record_fmt_json_doc; /* "json-document": objects over lines, in arrays */
 
 /* Ends a parse call: messages still in pieces are parsed with what there is of them. */
 void line_finish(line_ctx *c);

@@ -29,14 +29,27 @@ static const line_fmt *const LINE_FMTS[] = {
     &line_fmt_syslog_5424, &line_fmt_access, &line_fmt_json,         &line_fmt_logfmt,
 };
 
+static const record_fmt *const RECORD_FMTS[] = {&record_fmt_journal_export, &record_fmt_json_doc};
+
 /* Names of text headers: all are learned from the sample; the name only says that it is one. */
 #define HEADER_NAMES                                                                               \
     "header", "syslog-3164", "klog", "nginx-error", "apache-error", "java", "python", "go",        \
         "dotnet", "logcat"
 
-static const char *const NAMES[] = {
-    "auto",        "plain",        "otlp-json",      "docker", "cri",        "json", "logfmt",
-    "syslog-5424", "journal-json", "journal-export", "access", HEADER_NAMES, NULL};
+static const char *const NAMES[] = {"auto",
+                                    "plain",
+                                    "otlp-json",
+                                    "docker",
+                                    "cri",
+                                    "json",
+                                    "logfmt",
+                                    "journal-json",
+                                    "journal-export",
+                                    "json-document",
+                                    "syslog-5424",
+                                    "access",
+                                    HEADER_NAMES,
+                                    NULL};
 static const char *const HEADERS[] = {HEADER_NAMES};
 
 const char *const *log_format_names(void) { return NAMES; }
@@ -217,9 +230,10 @@ static rc choose_named(log_format *f, str name, const sample *s, err *e) {
             f->kind = f->first.kind = FORMAT_HEADER;
         return RC_OK; /* no header to be found: plain */
     }
-    if (str_eq(name, str_c(record_fmt_journal_export.name))) {
+    for (size_t i = 0; i < ARRAY_LEN(RECORD_FMTS); i++) {
+        if (!str_eq(name, str_c(RECORD_FMTS[i]->name))) continue;
         f->kind = FORMAT_RECORDS;
-        f->records = &record_fmt_journal_export;
+        f->records = RECORD_FMTS[i];
         return RC_OK;
     }
     for (size_t i = 0; i < ARRAY_LEN(LINE_FMTS); i++) {
@@ -242,11 +256,17 @@ static void choose_auto(log_format *f, const sample *s) {
     f->kind = f->first.kind;
 }
 
+static const record_fmt *find_records(str text) {
+    for (size_t i = 0; i < ARRAY_LEN(RECORD_FMTS); i++)
+        if (RECORD_FMTS[i]->score(text) >= RECORDS_SURE) return RECORD_FMTS[i];
+    return NULL;
+}
+
 rc log_format_detect(str text, const log_format_opts *opts, log_format **ret, err *e) {
     static const log_format_opts DEFAULTS = {0};
     const log_format_opts *o = opts ? opts : &DEFAULTS;
     bool automatic = o->name.n == 0 || str_eq(o->name, S("auto"));
-    bool records = automatic && record_fmt_journal_export.score(text) >= RECORDS_SURE;
+    const record_fmt *records = automatic ? find_records(text) : NULL;
     if (automatic && !records &&
         (str_starts(text, S("\xff\xfe")) || str_starts(text, S("\xfe\xff"))))
         return FAIL(e, RC_UNSUPPORTED, "the text is UTF-16; convert it to UTF-8 first");
@@ -268,7 +288,7 @@ rc log_format_detect(str text, const log_format_opts *opts, log_format **ret, er
         f->kind = FORMAT_CONTENT;
     } else if (records) {
         f->kind = FORMAT_RECORDS;
-        f->records = &record_fmt_journal_export;
+        f->records = records;
     } else if (automatic) {
         choose_auto(f, &s);
     } else {

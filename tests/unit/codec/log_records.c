@@ -13,9 +13,9 @@ int main(int argc, char **argv) {
     parse_run r;
     parse_run_init(&r);
     const line_fmt *f = line_fmt_named(str_c(argv[1]));
-    bool journal = str_eq(str_c(argv[1]), str_c(record_fmt_journal_export.name));
-    if (!f && !journal) return 2;
-    rc code = f ? parse_lines(&r, f, in, NULL) : parse_records(&r, &record_fmt_journal_export, in);
+    const record_fmt *rf = record_fmt_named(str_c(argv[1]));
+    if (!f && !rf) return 2;
+    rc code = f ? parse_lines(&r, f, in, NULL) : parse_records(&r, rf, in);
     buf out;
     buf_init(&out, 16 * INPUT_MAX);
     for (size_t i = 0; i < r.batch.count; i++) record_text(&r.batch.rec[i], &out);

@@ -10,6 +10,14 @@ const line_fmt *line_fmt_named(str name) {
     return NULL;
 }
 
+const record_fmt *record_fmt_named(str name) {
+    static const record_fmt *const all[] = {&record_fmt_journal_export, &record_fmt_json_doc};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (str_eq(name, str_c(all[i]->name))) return all[i];
+    }
+    return NULL;
+}
+
 void parse_run_init(parse_run *r) {
     memset(r, 0, sizeof(*r));
     log_batch_init(&r->batch);

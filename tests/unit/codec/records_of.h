@@ -14,6 +14,7 @@ typedef struct parse_run {
 
 /* The formats by name; NULL when there is none. */
 const line_fmt *line_fmt_named(str name);
+const record_fmt *record_fmt_named(str name);
 void parse_run_init(parse_run *r);
 void parse_run_release(parse_run *r);
 /* Every line of `text` through `f`, as the dispatcher does it. `hooks` may be NULL: gives ts and
