@@ -411,6 +411,51 @@ static bool is_capital_name(str t) {
     return is_alpha(t.p[0]);
 }
 
+static size_t trailing_word(str t, size_t *ret_digits) {
+    size_t n = 0;
+    *ret_digits = 0;
+    while (n < t.n && t.p[t.n - 1 - n] != '-') {
+        *ret_digits += is_digit(t.p[t.n - 1 - n]);
+        n++;
+    }
+    return n;
+}
+
+/* checkout, order-service: lower-case words, no number at the end. */
+static bool is_service_name(str t) {
+    if (t.n < 2 || t.p[0] < 'a' || t.p[0] > 'z' || is_digit(t.p[t.n - 1])) return false;
+    for (size_t i = 0; i < t.n; i++)
+        if (!(t.p[i] >= 'a' && t.p[i] <= 'z') && !is_digit(t.p[i]) && t.p[i] != '-' &&
+            t.p[i] != '_')
+            return false;
+    return true;
+}
+
+/* web-1, node246, and Kubernetes pods: cart-5b67c48447-mv5hb. */
+static bool is_host_name(str t) {
+    size_t digits;
+    if (t.n < 3 || !is_alpha(t.p[0])) return false;
+    for (size_t i = 0; i < t.n; i++)
+        if (!is_alpha(t.p[i]) && !is_digit(t.p[i]) && t.p[i] != '-' && t.p[i] != '.') return false;
+    size_t last = trailing_word(t, &digits);
+    if (is_digit(t.p[t.n - 1]) && last != 5) return true;
+    if (last != 5 || last + 1 >= t.n) return false;
+    size_t hash = trailing_word(str_sub(t, 0, t.n - 6), &digits);
+    return hash >= 6 && hash <= 10 && digits > 0;
+}
+
+/* A word column between stamp and component may name the service or the host. The role stands only
+ * if a component follows (choose_roles). */
+static header_role entity_role(const learner *l) {
+    size_t matched = 0;
+    for (size_t i = 0; i < l->n; i++) matched += l->after[i] != NULL;
+    bool service = false;
+    for (unsigned i = 0; i < l->h->count; i++) service |= l->h->step[i].role == COL_SERVICE;
+    if (!service && recurs(l, 0.05) && count_cells(l, is_service_name) * 10 >= matched * 9)
+        return COL_SERVICE;
+    return count_cells(l, is_host_name) * 10 >= matched * 9 ? COL_HOST : COL_NONE;
+}
+
 static bool try_word(learner *l) {
     header_step s = {.op = H_WORD};
     /* Inside "[stamp ...]" a word ends at the bracket. */
@@ -435,6 +480,7 @@ static bool try_word(learner *l) {
             s.role = COL_COMPONENT; /* "KERNEL" before a level: the last one wins */
         }
     }
+    if (l->seen_ts && s.role == COL_NONE) s.role = entity_role(l);
     return append(l, s);
 }
 
@@ -550,7 +596,9 @@ static void learn_steps(learner *l, bool stamped) {
             weak = 0;
             useful = l->h->count;
         } else {
-            weak++;
+            /* What names a service or a host is more than any word. */
+            uint8_t role = l->h->step[l->h->count - 1].role;
+            weak += role != COL_SERVICE && role != COL_HOST;
         }
     }
     l->h->count = (uint8_t)useful;
@@ -583,6 +631,15 @@ static void choose_roles(header *h) {
         component |= s->role == COL_COMPONENT;
         if (s->role == COL_THREAD) thread = i, brackets++;
         if (s->op == H_TS) stamp = i;
+    }
+    /* Words that look like a service or host mean it only between a level and a component. */
+    bool level = false;
+    for (unsigned i = 0; i < h->count; i++) {
+        header_step *s = &h->step[i];
+        level |= s->role == COL_LEVEL;
+        if (s->op == H_WORD && i > stamp && (s->role == COL_SERVICE || s->role == COL_HOST) &&
+            !(level && component))
+            s->role = COL_NONE;
     }
     if (!component && brackets) h->step[thread].role = COL_COMPONENT;
     /* <stamp> host tag: */

@@ -210,10 +210,14 @@ static rc take(run *r, str whole, str line) {
     }
     if (code == RC_OK) {
         /* A line may have joined the record before it (containers), or several records begun. */
-        size_t open = b->count > before ? b->count : 0;
-        if (b->count > before) close_record(r);
-        if (open && b->rec[open - 1].raw.p == line.p) b->rec[open - 1].raw = whole;
-        if (b->count > before) r->open = b->count == before + 1 ? open : 0;
+        if (b->count > before) {
+            close_record(r);
+            r->open = b->count == before + 1 ? b->count : 0;
+        }
+        if (r->open && line.n < whole.n && b->rec[r->open - 1].raw.p == line.p) {
+            b->rec[r->open - 1].raw = whole; /* what was read is cut, the record is not */
+            b->rec[r->open - 1].ref.bytes = (uint32_t)MIN(whole.n, (size_t)UINT32_MAX);
+        }
         r->trace = TRACE_NONE;
         return RC_OK;
     }
