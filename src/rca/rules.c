@@ -14,6 +14,7 @@
  *   phrase    word boundaries are asked for at both ends where the phrase has a letter or digit
  *             there, unless it begins or ends with `*`: "oom" is not in "room", "*oom*" is
  *   `*`       inside a phrase: up to PHRASE_GAP_MAX bytes, not over a line end
+ *   `\*`      a star itself
  *   group     any one of its phrases; a rule needs all its groups and none of its `not` phrases
  *
  * The order among the rules that match is by specificity: the sum over groups of the longest phrase
@@ -109,23 +110,29 @@ const rule *rules_get(const rules *r, str id) {
 const char *phrase_compile(arena *mem, str text, phrase *ret) {
     text = str_trim(text);
     memset(ret, 0, sizeof(*ret));
-    str *pieces = arena_try_new_n(mem, str, text.n / 2 + 1);
+    str *pieces = arena_try_new_n(mem, str, text.n / 2 + 2);
     char *low = arena_try_bytes(mem, text.n + 1, 1);
     if (!pieces || !low) return "the rule file is too large";
-    ret->open_start = text.n > 0 && text.p[0] == '*';
-    ret->open_end = text.n > 0 && text.p[text.n - 1] == '*';
     size_t n = 0, start = 0;
     for (size_t i = 0; i <= text.n; i++) {
-        if (i == text.n || text.p[i] == '*') {
+        bool escaped = i + 1 < text.n && text.p[i] == '\\' && text.p[i + 1] == '*';
+        if (i == text.n || (text.p[i] == '*' && !escaped)) {
+            ret->open_start |= i == 0 && text.n > 0;
+            ret->open_end |= i + 1 == text.n;
             if (n > start) {
-                pieces[ret->piece_count] = str_make(low + start, n - start);
                 uint32_t k = ret->piece_count++;
+                pieces[k] = str_make(low + start, n - start);
                 ret->letters += (uint32_t)(n - start);
                 if (pieces[k].n > pieces[ret->longest].n) ret->longest = k;
             }
             start = n;
-        } else if (!(is_blank(text.p[i]) && n > start && low[n - 1] == ' ')) {
-            low[n++] = is_blank(text.p[i]) ? ' ' : fold(text.p[i]);
+            continue;
+        }
+        if (escaped) i++;
+        if (!is_blank(text.p[i])) {
+            low[n++] = fold(text.p[i]);
+        } else if (n == start || low[n - 1] != ' ') {
+            low[n++] = ' ';
         }
     }
     ret->pieces = pieces;

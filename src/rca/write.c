@@ -12,9 +12,9 @@
  * Path: from the root along "whose failures name whom", nearest first; an entity that nothing links
  * is attached to the root by the order of failures alone, and the edge says so.
  *
- * Changes: templates that a rule of category "change" matches and that were first seen in the hour
- * before the onset (a template seen all day is routine). A candidate only: most changes near an
- * incident are innocent, so they do not enter the ranking. */
+ * Changes: templates that a rule of category "change_event" matches and that were first seen in the
+ * hour before the onset (a template seen all day is routine). A candidate only: most changes near
+ * an incident are innocent, so they do not enter the ranking. */
 #include "rca/write_int.h"
 
 #include "base/utf8.h"
@@ -31,7 +31,7 @@ static incident_text keep_text(incident *in, incident_text t) {
     return (incident_text){keep(in, t.en), keep(in, t.zh)};
 }
 
-bool rca_is_change_rule(const rule *r) { return str_eq(r->category, S("change")); }
+bool rca_is_change_rule(const rule *r) { return str_eq(r->category, S("change_event")); }
 
 void rca_name_rule(incident *in, const rule *r, str *ret_type, incident_text *ret_title) {
     *ret_type = keep(in, r->id);

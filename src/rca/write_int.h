@@ -4,7 +4,7 @@
 
 #include "rca/rca_int.h"
 
-/* Rules of category "change" describe deployments and restarts, not failures. */
+/* Rules of category "change_event" describe deployments and restarts, not failures. */
 bool rca_is_change_rule(const rule *r);
 void rca_name_rule(incident *in, const rule *r, str *ret_type, incident_text *ret_title);
 void rca_write_looked_at(const rca_input *in, const source_report *report, incident *ret);
