@@ -25,9 +25,10 @@
  * repeat cannot push out the shapes that do. So always
  *
  *     lines = sum of shape counts + absorbed + overflow. */
-#include "mine/mine_int.h"
-
+#define XXH_INLINE_ALL /* short inputs: the call would cost as much as the hash */
 #include <xxhash.h>
+
+#include "mine/mine_int.h"
 
 #include "base/mem.h"
 #include "base/rng.h"

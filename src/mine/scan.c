@@ -59,9 +59,9 @@ enum { LANE_MAX = 255 };
 #define L_ALPHA    LANE(2) /* other letters */
 #define L_DOT      LANE(3)
 #define L_COLON    LANE(4)
-#define L_SLASH    LANE(5)
+#define L_SLASH    LANE(5) /* '/' and '\' */
 #define L_DASH     LANE(6)
-#define L_OTHER    LANE(7) /* _ @ % + \ $ ~ and bytes >= 0x80 */
+#define L_OTHER    LANE(7) /* _ @ % + $ ~ and bytes >= 0x80 */
 #define N_DIGIT(c) ((unsigned)(c)&255)
 #define N_HEX(c)   ((unsigned)((c) >> 8) & 255)
 #define N_ALPHA(c) ((unsigned)((c) >> 16) & 255)
@@ -84,7 +84,7 @@ static const uint64_t lane_of[256] = {
     ['g'] = D8(L_ALPHA), D8(L_ALPHA), D4(L_ALPHA),
     ['.'] = L_DOT, [':'] = L_COLON, ['/'] = L_SLASH, ['-'] = L_DASH,
     ['_'] = L_OTHER, ['@'] = L_OTHER, ['%'] = L_OTHER, ['+'] = L_OTHER,
-    ['\\'] = L_OTHER, ['$'] = L_OTHER, ['~'] = L_OTHER,
+    ['\\'] = L_SLASH, ['$'] = L_OTHER, ['~'] = L_OTHER,
     [0x80] = D32(L_OTHER), D32(L_OTHER), D32(L_OTHER), D32(L_OTHER),
 };
 /* clang-format on */
@@ -424,26 +424,33 @@ static bool match_ipv6(const char *t, size_t s, size_t e) {
     return i == e && (colons >= 4 || abbreviated);
 }
 
+/* Up to eight letters as one number, folded to lower case. */
+#define PACK(a, b, c, d, e)                                                                        \
+    ((uint64_t)(a) | (uint64_t)(b) << 8 | (uint64_t)(c) << 16 | (uint64_t)(d) << 24 |              \
+     (uint64_t)(e) << 32)
+static uint64_t pack(const char *p, size_t n) {
+    uint64_t v = 0;
+    for (size_t i = 0; i < n; i++) v |= (uint64_t)(unsigned char)(p[i] | 0x20) << (8 * i);
+    return v;
+}
+
+static bool among(uint64_t v, const uint64_t *list, size_t count) {
+    bool found = false;
+    for (size_t i = 0; i < count; i++) found |= list[i] == v;
+    return found;
+}
+
 /* Is text[s, e), which follows a number, a unit of measure? */
 static bool is_unit(const char *t, size_t s, size_t e) {
-    static const char *const units[] = {"b",    "kb",   "mb",   "gb",   "tb",   "kib", "mib",
-                                        "gib",  "tib",  "ms",   "us",   "ns",   "s",   "sec",
-                                        "secs", "msec", "usec", "byte", "bytes"};
-    size_t n = e - s;
-    if (n == 0 || n > 5) return false;
-    switch (t[s] | 0x20) { /* most words that follow numbers end here */
-    case 'b':
-    case 'k':
-    case 'm':
-    case 'g':
-    case 't':
-    case 'u':
-    case 'n':
-    case 's':
-        return one_of(str_make(t + s, n), units, ARRAY_LEN(units));
-    default:
-        return false;
-    }
+    static const uint64_t units[] = {
+        PACK('b', 0, 0, 0, 0),        PACK('k', 'b', 0, 0, 0),     PACK('m', 'b', 0, 0, 0),
+        PACK('g', 'b', 0, 0, 0),      PACK('t', 'b', 0, 0, 0),     PACK('k', 'i', 'b', 0, 0),
+        PACK('m', 'i', 'b', 0, 0),    PACK('g', 'i', 'b', 0, 0),   PACK('t', 'i', 'b', 0, 0),
+        PACK('m', 's', 0, 0, 0),      PACK('u', 's', 0, 0, 0),     PACK('n', 's', 0, 0, 0),
+        PACK('s', 0, 0, 0, 0),        PACK('s', 'e', 'c', 0, 0),   PACK('s', 'e', 'c', 's', 0),
+        PACK('m', 's', 'e', 'c', 0),  PACK('u', 's', 'e', 'c', 0), PACK('b', 'y', 't', 'e', 0),
+        PACK('b', 'y', 't', 'e', 's')};
+    return e > s && e - s <= 5 && among(pack(t + s, e - s), units, ARRAY_LEN(units));
 }
 
 typedef enum dotted_kind { DOTTED_WORD, DOTTED_HOST, DOTTED_PACKAGE } dotted_kind;
@@ -451,11 +458,18 @@ typedef enum dotted_kind { DOTTED_WORD, DOTTED_HOST, DOTTED_PACKAGE } dotted_kin
 /* A dotted name without digits: host (ends in a well-known top domain), package (begins with one,
  * as in reversed domain names), or an identifier such as Class.method. */
 static dotted_kind match_dotted(const char *t, size_t s, size_t e) {
-    static const char *const generic[] = {"com", "net",   "org",      "edu",        "gov",
-                                          "mil", "local", "internal", "localdomain"};
-    static const char *const country[] = {"cn", "de", "uk", "io", "jp", "fr", "ru",
-                                          "br", "mx", "tw", "kr", "nl", "au", "eu",
-                                          "pl", "ca", "ch", "se", "es"};
+    /* The first nine may begin a reversed name. */
+    static const uint64_t tops[] = {
+        PACK('c', 'o', 'm', 0, 0), PACK('n', 'e', 't', 0, 0),     PACK('o', 'r', 'g', 0, 0),
+        PACK('e', 'd', 'u', 0, 0), PACK('g', 'o', 'v', 0, 0),     PACK('c', 'n', 0, 0, 0),
+        PACK('d', 'e', 0, 0, 0),   PACK('u', 'k', 0, 0, 0),       PACK('i', 'o', 0, 0, 0),
+        PACK('m', 'i', 'l', 0, 0), PACK('l', 'o', 'c', 'a', 'l'), PACK('j', 'p', 0, 0, 0),
+        PACK('f', 'r', 0, 0, 0),   PACK('r', 'u', 0, 0, 0),       PACK('b', 'r', 0, 0, 0),
+        PACK('m', 'x', 0, 0, 0),   PACK('t', 'w', 0, 0, 0),       PACK('k', 'r', 0, 0, 0),
+        PACK('n', 'l', 0, 0, 0),   PACK('a', 'u', 0, 0, 0),       PACK('e', 'u', 0, 0, 0),
+        PACK('p', 'l', 0, 0, 0),   PACK('c', 'a', 0, 0, 0),       PACK('c', 'h', 0, 0, 0),
+        PACK('s', 'e', 0, 0, 0),   PACK('e', 's', 0, 0, 0)};
+    enum { REVERSED = 9 };
     size_t first = s, last = e, labels = 1;
     while (first < e && t[first] != '.') first++;
     while (last > s && t[last - 1] != '.') last--;
@@ -464,15 +478,19 @@ static dotted_kind match_dotted(const char *t, size_t s, size_t e) {
         labels++;
         if (i + 1 == e || t[i + 1] == '.') return DOTTED_WORD;
     }
-    str head = str_make(t + s, first - s), tail = str_make(t + last, e - last);
-    bool head_top = false, tail_generic = false, tail_country = false;
-    for (size_t i = 0; i < 5; i++) head_top |= str_eq(head, str_c(generic[i]));
-    for (size_t i = 0; i < 4; i++) head_top |= str_eq(head, str_c(country[i]));
-    if (head_top && labels >= 3) return DOTTED_PACKAGE;
-    for (size_t i = 0; i < ARRAY_LEN(generic); i++) tail_generic |= str_eq(tail, str_c(generic[i]));
-    for (size_t i = 0; i < ARRAY_LEN(country); i++) tail_country |= str_eq(tail, str_c(country[i]));
-    if (head_top) return DOTTED_WORD;
-    if (tail_generic || (tail_country && labels >= 3)) return DOTTED_HOST;
+    size_t head = first - s, tail = e - last;
+    bool lower = tail > 0 && t[last] >= 'a'; /* top domains are written small, namespaces are not */
+    if (head <= 3 && among(pack(t + s, head), tops, REVERSED)) {
+        return labels >= 3 && t[s] >= 'a' ? DOTTED_PACKAGE : DOTTED_WORD;
+    }
+    if (lower && tail <= 5 && (tail > 2 || labels >= 3) &&
+        among(pack(t + last, tail), tops, ARRAY_LEN(tops))) {
+        return DOTTED_HOST;
+    }
+    static const char *const internal[] = {"internal", "localdomain"};
+    for (size_t i = 0; i < ARRAY_LEN(internal) && lower; i++) {
+        if (str_eq(str_make(t + last, tail), str_c(internal[i]))) return DOTTED_HOST;
+    }
     return DOTTED_WORD;
 }
 
@@ -573,11 +591,12 @@ static size_t match_named_date(const scanner *x, size_t *s, size_t e) {
 
 static size_t scan_run(scanner *x, size_t s, size_t e);
 
-/* Classifies each part of [s, e) that ends at a byte for which `cut` holds; returns where to go on.
- */
+/* Classifies each part of [s, e) between bytes `cut`, of which it holds one at least (so that the
+ * parts are shorter and the recursion ends); returns where to go on. */
 static size_t scan_parts(scanner *x, size_t s, size_t e, char cut) {
     const char *t = x->text.p;
     size_t i = s;
+    MUST(memchr(t + s, cut, e - s) != NULL);
     while (i < e && !x->done) {
         size_t j = i;
         while (j < e && t[j] != cut) j++;
@@ -607,6 +626,14 @@ static size_t slot_int(scanner *x, size_t s, size_t e) {
 static size_t run_without_digits(scanner *x, size_t s, size_t e, uint64_t c) {
     const char *t = x->text.p;
     if (N_SLASH(c)) {
+        const char *back = memchr(t + s, '\\', e - s);
+        if (back) {
+            bool drive = e - s > 2 && is_alpha(t[s]) && t[s + 1] == ':' && t[s + 2] == '\\';
+            if (!drive && N_SLASH(c) < 2) return e;
+            size_t to = extend_path(x, e);
+            emit(x, s, to, SLOT_PATH, false);
+            return to;
+        }
         bool url = false;
         for (size_t i = s; i + 2 < e; i++) url |= t[i] == ':' && t[i + 1] == '/' && t[i + 2] == '/';
         bool rooted = t[s] == '/' || (t[s] == '.' && N_DOT(c) > 0) || t[s] == '~';
@@ -622,15 +649,6 @@ static size_t run_without_digits(scanner *x, size_t s, size_t e, uint64_t c) {
         }
         if (N_COLON(c)) return scan_parts(x, s, e, ':');
         return e; /* and/or: words */
-    }
-    if (N_OTHER(c) && memchr(t + s, '\\', e - s)) {
-        const char *first = memchr(t + s, '\\', e - s);
-        bool drive = e - s > 2 && is_alpha(t[s]) && t[s + 1] == ':' && t[s + 2] == '\\';
-        if (drive || memchr(first + 1, '\\', (size_t)(t + e - first - 1))) {
-            size_t to = extend_path(x, e);
-            emit(x, s, to, SLOT_PATH, false);
-            return to;
-        }
     }
     if (N_COLON(c)) return scan_parts(x, s, e, ':');
     if (!N_DOT(c)) return e;
@@ -673,7 +691,7 @@ static size_t run_path(scanner *x, size_t s, size_t e, uint64_t c) {
     }
     if (t[s] != '/' && t[s] != '~' && t[s] != '.' && N_SLASH(c) == 1 && N_DOT(c) == 0 &&
         N_COLON(c) == 0) {
-        return scan_parts(x, s, e, '/'); /* PS/2, 12/40 */
+        return scan_parts(x, s, e, memchr(t + s, '/', e - s) ? '/' : '\\'); /* PS/2, 12/40 */
     }
     if (t[s] != '/' && N_COLON(c)) { /* path:/var/log/7: the key stays */
         size_t i = s;
@@ -862,11 +880,11 @@ static size_t scan_run(scanner *x, size_t s, size_t e) {
             i = j;
         }
     } else if (N_DIGIT(c) == 0) {
-        if (!(N_SLASH(c) | N_DOT(c) | N_OTHER(c))) return whole_end;
+        if (!(N_SLASH(c) | N_DOT(c))) return whole_end;
         to = run_without_digits(x, s, e, c);
     } else if (N_DIGIT(c) == e - s) {
         to = slot_int(x, s, e);
-    } else if (N_SLASH(c) || (N_OTHER(c) && memchr(t + s, '\\', e - s))) {
+    } else if (N_SLASH(c)) {
         to = run_path(x, s, e, c);
     } else if (N_COLON(c)) {
         to = run_colon(x, s, e, c);
