@@ -57,6 +57,7 @@ typedef struct gtok {
     uint8_t kind;
     bool cue;   /* names what follows: user, login */
     bool value; /* stands behind '=' */
+    bool key;   /* stands right before '=': never a value itself */
 } gtok;
 
 /* One shape's place in the work arrays. */
@@ -224,7 +225,8 @@ static void tokenize(grouping *g, uint32_t index) {
                     continue;
                 }
                 uint64_t h = str_hash_seed(w, after_equals ? 1 : 0);
-                push_tok(g, gs, (gtok){h, chunk, GTOK_WORD, is_cue(w), after_equals});
+                bool key = t.offset + t.bytes < text.n && text.p[t.offset + t.bytes] == '=';
+                push_tok(g, gs, (gtok){h, chunk, GTOK_WORD, is_cue(w), after_equals, key});
             }
             if (t.kind != TOK_SPACE) {
                 after_equals = t.kind == TOK_PUNCT && c == '=';
@@ -357,7 +359,7 @@ static bool rule_variety(grouping *g) {
         for (uint32_t i = 0; i < gs->n && word < DELETE_MAX; i++) {
             const gtok *t = &g->tok.v[gs->first + i];
             if (t->kind != GTOK_WORD) continue;
-            if (word > 0) {
+            if (word > 0 && !t->key) {
                 uint64_t rest = sum - term(t->hash, word) + term(HASH_HOLE, word);
                 vec_push(&del, (deletion){mix64(rest + gs->words), t->hash, g->by_words[p].shape,
                                           word, cue && !t->value});
@@ -400,7 +402,7 @@ static bool rule_word_is_slot(grouping *g) {
         }
         for (uint32_t i = 0; i < gs->n; i++) {
             const gtok *t = &g->tok.v[gs->first + i];
-            if (t->kind != GTOK_WORD) continue;
+            if (t->kind != GTOK_WORD || t->key) continue;
             uint64_t h = mix64(sum - term(t->hash, i) + term(HASH_STRONG, i) + gs->n);
             size_t p = lower_bound(g->by_full, g->full_count, h);
             if (p < g->full_count && g->by_full[p].hash == h) {

@@ -440,6 +440,21 @@ static bool among(uint64_t v, const uint64_t *list, size_t count) {
     return found;
 }
 
+/* Names of protocols and the like whose digits are no number. */
+static bool names_with_digits(const char *p, size_t n) {
+    static const char *const names[] = {
+        "ipv4", "ipv6",  "inet4", "inet6",  "nat64",  "sha1", "sha2", "sha256", "sha512", "md5",
+        "utf8", "utf16", "http2", "socks4", "socks5", "tls1", "x509", "base64", "i386",   "amd64",
+        "x86",  "win32", "win64", "log4j",  "slf4j",  "ext3", "ext4", "nfs3",   "nfs4",   "ntlmv2"};
+    if (n < 3 || n > 8) return false;
+    uint64_t v = pack(p, n);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        size_t k = strlen(names[i]);
+        if (k == n && pack(names[i], k) == v) return true;
+    }
+    return false;
+}
+
 /* Is text[s, e), which follows a number, a unit of measure? */
 static bool is_unit(const char *t, size_t s, size_t e) {
     static const uint64_t units[] = {
@@ -514,7 +529,7 @@ static size_t extend_path(const scanner *x, size_t e) {
             open--;
         }
         if (!open && (!(x->cls[(unsigned char)c] & CLS_STOP) || c == ']' || c == '}' || c == '*') &&
-            c != '.' && c != ':' && c != '/') {
+            c != '.' && c != ':') {
             good = i + 1;
         }
     }
@@ -693,6 +708,13 @@ static size_t run_path(scanner *x, size_t s, size_t e, uint64_t c) {
         N_COLON(c) == 0) {
         return scan_parts(x, s, e, memchr(t + s, '/', e - s) ? '/' : '\\'); /* PS/2, 12/40 */
     }
+    if (is_alpha(t[s]) && N_SLASH(c) == 1 && N_COLON(c) == 0) { /* HTTP/1.1, nginx/1.18.0 */
+        size_t i = s;
+        while (i < e && is_alpha(t[i])) i++;
+        size_t v = i + 1;
+        while (v < e && (is_digit(t[v]) || t[v] == '.')) v++;
+        if (i < e && t[i] == '/' && v == e) return scan_parts(x, s, e, '/');
+    }
     if (t[s] != '/' && N_COLON(c)) { /* path:/var/log/7: the key stays */
         size_t i = s;
         while (t[i] != ':') i++;
@@ -741,17 +763,22 @@ static size_t run_colon(scanner *x, size_t s, size_t e, uint64_t c) {
             return e;
         }
     }
-    if (N_COLON(c) == 1) { /* host:port, not Class.method:line */
+    if (N_COLON(c) == 1) { /* host:port, source location */
         size_t i = s;
-        bool dot = false, digit = false, camel = false;
+        unsigned dots = 0;
+        bool digit = false, camel = false;
         for (; t[i] != ':'; i++) {
-            dot |= t[i] == '.';
+            dots += t[i] == '.';
             digit |= is_digit(t[i]);
             camel |= is_upper(t[i]) && i > s && is_alpha(t[i - 1]) && !is_upper(t[i - 1]);
         }
         bool port = i + 1 < e && i > s;
         for (size_t k = i + 1; k < e; k++) port &= is_digit(t[k]);
-        if (port && (digit || (dot && !camel))) {
+        if (port && camel && dots >= 2 && !digit) { /* package.Class.method:line */
+            emit(x, s, e, SLOT_ID, true);
+            return e;
+        }
+        if (port && (digit || (dots && !camel))) {
             emit(x, s, e, SLOT_HOST, false);
             return e;
         }
@@ -810,7 +837,16 @@ static size_t run_plain(scanner *x, size_t s, size_t e, uint64_t c) {
     if (N_DOT(c) == 0 && other == 0 && N_DASH(c) == 0) { /* eth0: a stem of letters stays */
         size_t i = s;
         while (i < e && is_alpha(t[i])) i++;
+        if (e - s <= 8 && names_with_digits(t + s, e - s)) return e;
         if (i > s && i + N_DIGIT(c) == e && N_DIGIT(c) <= 4) {
+            emit(x, i, e, SLOT_INT, false);
+            return e;
+        }
+    }
+    if (N_DOT(c) == 1 && N_DASH(c) == 0) { /* core.2275: a word and a number */
+        size_t i = s;
+        while (i < e && !is_digit(t[i])) i++;
+        if (i > s + 1 && t[i - 1] == '.' && i + N_DIGIT(c) == e) {
             emit(x, i, e, SLOT_INT, false);
             return e;
         }
@@ -820,7 +856,8 @@ static size_t run_plain(scanner *x, size_t s, size_t e, uint64_t c) {
             if (t[i] == '.' && t[i + 1] == '.') return scan_parts(x, s, e, '.');
         }
     }
-    emit(x, s, e, SLOT_ID, false);
+    dotted_kind dotted = N_DOT(c) ? match_dotted(t, s, e) : DOTTED_WORD;
+    emit(x, s, e, dotted == DOTTED_HOST ? SLOT_HOST : SLOT_ID, dotted == DOTTED_PACKAGE);
     return e;
 }
 

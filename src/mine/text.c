@@ -22,9 +22,16 @@
 
 #include "base/mem.h"
 
-enum { TEXT_TOKENS_MAX = 400, ALIGN_MAX = 24, LIST_VARS_MIN = 5, TEXT_BYTES_MAX = 64 << 10 };
+enum {
+    TEXT_TOKENS_MAX = 400,
+    ALIGN_MAX = 24,
+    LIST_VARS_MIN = 5,
+    EVIDENCE_LINES = 8,
+    TEXT_BYTES_MAX = 64 << 10
+};
 
-enum { TT_SPACE, TT_PUNCT, TT_WORD, TT_UNIT, TT_VAR };
+/* A gap is what only some of the shapes have. */
+enum { TT_SPACE, TT_PUNCT, TT_WORD, TT_UNIT, TT_VAR, TT_GAP };
 
 typedef struct ttok {
     str s;
@@ -36,11 +43,17 @@ typedef struct ttoks {
     uint32_t n;
 } ttoks;
 
+static bool is_var(const ttok *t) { return t->kind >= TT_VAR; }
+
 static void put(ttoks *t, uint8_t kind, str s) {
+    ttok *last = t->n ? &t->v[t->n - 1] : NULL;
+    if (kind == TT_SPACE && last && last->kind == TT_SPACE) return;
+    if (kind >= TT_VAR && last && is_var(last)) {
+        last->kind = MAX(last->kind, kind);
+        return;
+    }
     if (t->n == TEXT_TOKENS_MAX) return;
-    if (kind == TT_VAR && t->n && t->v[t->n - 1].kind == TT_VAR) return;
-    if (kind == TT_SPACE && t->n && t->v[t->n - 1].kind == TT_SPACE) return;
-    t->v[t->n++] = (ttok){kind == TT_SPACE ? S(" ") : kind == TT_VAR ? S("<*>") : s, kind};
+    t->v[t->n++] = (ttok){kind == TT_SPACE ? S(" ") : kind >= TT_VAR ? S("<*>") : s, kind};
 }
 
 /* ---- one shape ---- */
@@ -52,49 +65,81 @@ static bool is_number(str s) {
     return s.n > 0;
 }
 
-/* A constant piece that may stay: letters, with at most two digits among them. */
-static bool piece_reads(str s) {
-    size_t letters = 0, digits = 0;
+/* A constant piece that may stay: letters, with at most two digits among them; with a '_' (job_7)
+ * only the name of a function, init_2(). */
+static bool piece_reads(str s, bool call) {
+    size_t digits = 0, joints = 0;
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] >= '0' && s.p[i] <= '9')
-            digits++;
-        else
-            letters++;
+        digits += s.p[i] >= '0' && s.p[i] <= '9';
+        joints += s.p[i] == '_';
     }
-    return letters > 0 && digits <= 2 && letters > digits;
+    size_t letters = s.n - digits;
+    return letters > digits && digits <= 2 && (digits == 0 || joints == 0 || call);
 }
 
-/* An identifier: constant leading pieces stay; without any, a date-like value of varying pieces
- * shows its separators. */
-static void put_identifier(ttoks *out, const slot_stat *st, str value) {
+static bool starts_with_digit(str s) { return s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9'; }
+
+/* Does the text so far end in '='? */
+static bool is_equals(const ttoks *t) {
+    uint32_t n = t->n;
+    while (n > 0 && t->v[n - 1].kind == TT_SPACE) n--;
+    return n > 0 && t->v[n - 1].kind == TT_PUNCT && t->v[n - 1].s.p[0] == '=';
+}
+
+/* An identifier shows the constant pieces it begins with, then <*>. Without any: a date-like value
+ * of varying numbers shows its separators, and constant pieces further on are shown when lines
+ * enough speak for them. A dotted name shows two pieces or more, or none. */
+static void put_identifier(ttoks *out, const shape *s, const slot_stat *st, str value, bool weak) {
+    bool call = st->offset + st->bytes < s->text_bytes && s->text[st->offset + st->bytes] == '(';
     scan_tok p[PIECES_MAX];
     size_t n = value_pieces(value, p, PIECES_MAX), i = 0;
     n = MIN(n, (size_t)st->agree);
     bool whole = n > 0 && p[n - 1].offset + p[n - 1].bytes >= value.n;
-    size_t reads = 0;
-    while (reads < n && (st->same >> reads & 1) &&
-           piece_reads(str_sub(value, p[reads].offset, p[reads].bytes))) {
-        reads++;
+    size_t reads = 0, later = 0, numbers = 0;
+    for (i = 0; i < n; i++) {
+        str piece = str_sub(value, p[i].offset, p[i].bytes);
+        bool stays = (st->same >> i & 1) && piece_reads(piece, call);
+        if (stays && reads == i)
+            reads++;
+        else if (stays)
+            later++;
+        numbers += starts_with_digit(piece);
     }
-    if (reads == 0 && !(whole && n >= PARTS_MIN)) {
+    bool constant = whole && reads == n;
+    bool parts = whole && reads == 0 &&
+                 ((n >= PARTS_MIN && numbers == n) || (later > 0 && s->count >= EVIDENCE_LINES));
+    bool dotted = str_has(value, S("."));
+    if ((reads == 0 && !parts) || (weak && (constant || reads < 2)) ||
+        (dotted && !starts_with_digit(value) && is_equals(out))) {
         put(out, TT_VAR, STR_NONE);
         return;
     }
-    for (; i < n; i++) {
+    for (i = 0; i < n; i++) {
         str piece = str_sub(value, p[i].offset, p[i].bytes);
-        bool stays = i < reads || ((st->same >> i & 1) && piece_reads(piece));
+        bool stays = (st->same >> i & 1) && piece_reads(piece, call);
         if (i > 0) put(out, TT_PUNCT, str_sub(value, p[i].offset - 1, 1));
-        if (i >= reads && reads > 0 && !stays) { /* the rest is one value */
+        if (reads > 0 && i >= reads) { /* the rest is one value */
             put(out, TT_VAR, STR_NONE);
             return;
         }
-        if (piece.n == 0) continue;
-        if (stays)
-            put(out, TT_WORD, piece);
-        else
-            put(out, TT_VAR, STR_NONE);
+        if (piece.n > 0) put(out, stays ? TT_WORD : TT_VAR, piece);
     }
     if (!whole) put(out, TT_VAR, STR_NONE);
+}
+
+/* Does some number in this shape change its unit? Then all its short units do: sizes and times
+ * printed for people. */
+static bool units_vary(const shape *s) {
+    for (uint32_t k = 0; k < s->slot_count; k++) {
+        bool unit = s->slot[k].types & 1u << SLOT_UNIT;
+        if (unit && !(s->slot[k].same & UNIT_SAME)) return true;
+    }
+    return false;
+}
+
+static bool unit_is_short(str value) {
+    size_t blank = str_rfind_char(value, ' ');
+    return value.n - blank <= 3;
 }
 
 static void put_slot(ttoks *out, const shape *s, const slot_stat *st) {
@@ -103,9 +148,10 @@ static void put_slot(ttoks *out, const shape *s, const slot_stat *st) {
     bool weak = !(st->types & SHAPE_STRONG);
     if (types == 1u << SLOT_INT && st->agree == 1 && (st->same & 1)) {
         put(out, TT_WORD, value); /* the 2 of "ssh2" */
-    } else if (types == 1u << SLOT_ID && st->agree && !weak) {
-        put_identifier(out, st, value);
-    } else if (types == 1u << SLOT_UNIT && (st->same & UNIT_SAME) && str_has(value, S(" "))) {
+    } else if (types == 1u << SLOT_ID && st->agree) {
+        put_identifier(out, s, st, value, weak);
+    } else if (types == 1u << SLOT_UNIT && (st->same & UNIT_SAME) && str_has(value, S(" ")) &&
+               !(unit_is_short(value) && units_vary(s))) {
         size_t blank = str_rfind_char(value, ' ');
         put(out, TT_VAR, STR_NONE);
         put(out, TT_SPACE, STR_NONE);
@@ -151,7 +197,13 @@ static uint32_t weight(const ttok *t) {
 }
 
 static bool same_token(const ttok *a, const ttok *b) {
-    return a->kind == b->kind && str_eq(a->s, b->s);
+    return (is_var(a) && is_var(b)) || (a->kind == b->kind && str_eq(a->s, b->s));
+}
+
+static void put_gap(ttoks *out, bool lead, bool trail) {
+    if (lead) put(out, TT_SPACE, STR_NONE);
+    put(out, TT_GAP, STR_NONE);
+    if (trail) put(out, TT_SPACE, STR_NONE);
 }
 
 /* base := what base and other share, VAR for the rest. best: (TEXT_TOKENS_MAX+1)^2 cells. */
@@ -169,23 +221,30 @@ static void align(ttoks *base, const ttoks *other, ttoks *out, uint32_t *best) {
         }
     }
     out->n = 0;
-    bool gap = false;
+    bool gap = false;                 /* something was skipped since the last shared token */
+    bool lead = false, trail = false; /* the skipped part began, ended with a blank */
     uint32_t i = 0, j = 0;
     while (i < n || j < k) {
-        if (i < n && j < k && same_token(&base->v[i], &other->v[j]) &&
-            best[i * w + j] == best[(i + 1) * w + j + 1] + weight(&base->v[i])) {
-            if (gap) put(out, TT_VAR, STR_NONE);
-            gap = false;
-            put(out, base->v[i].kind, base->v[i].s);
+        bool both = i < n && j < k && same_token(&base->v[i], &other->v[j]) &&
+                    best[i * w + j] == best[(i + 1) * w + j + 1] + weight(&base->v[i]);
+        if (both) {
+            if (gap) put_gap(out, lead, trail);
+            gap = lead = trail = false;
+            put(out, MAX(base->v[i].kind, other->v[j].kind), base->v[i].s);
             i++;
             j++;
-        } else if (j < k && (i == n || best[i * w + j] == best[i * w + j + 1])) {
-            gap |= other->v[j++].kind != TT_SPACE;
-        } else {
-            gap |= base->v[i++].kind != TT_SPACE;
+            continue;
         }
+        const ttok *skip;
+        if (j < k && (i == n || best[i * w + j] == best[i * w + j + 1]))
+            skip = &other->v[j++];
+        else
+            skip = &base->v[i++];
+        trail = skip->kind == TT_SPACE;
+        lead |= trail && !gap;
+        gap |= !trail;
     }
-    if (gap) put(out, TT_VAR, STR_NONE);
+    if (gap) put_gap(out, lead, false);
     *base = *out;
 }
 
@@ -223,43 +282,87 @@ static void mark_known(ttoks *t) {
             bool person = eq == i && key > 0 && names_person(t->v[key - 1].s);
             var |= person || str_has(x->s, S("."));
         }
+        /* "for user ann" */
+        if (i >= 4 && t->v[i - 1].kind == TT_SPACE && t->v[i - 3].kind == TT_SPACE) {
+            var |=
+                str_eq_nocase(t->v[i - 2].s, S("user")) && str_eq_nocase(t->v[i - 4].s, S("for"));
+        }
         if (var) *x = (ttok){S("<*>"), TT_VAR};
     }
 }
 
-/* VAR " " unit VAR is one value; LIST_VARS_MIN or more VARs in a row are a list. */
+/* A gap takes along the values beside it ("<*> bytes (<*> KB) sent" and "<*> bytes sent": "<*>
+ * sent", as the unit belongs to its number), and a value behind '=' that is made of VARs and
+ * punctuation alone is one ("=<*>##<*>", "=[<*>,<*>][<*>,<*>]"). */
 static void collapse(ttoks *t) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < t->n; i++) {
         ttok x = t->v[i];
-        if (x.kind == TT_VAR && n >= 1) {
-            uint32_t k = n;
-            if (k >= 1 && t->v[k - 1].kind == TT_SPACE) k--;
-            bool unit = k >= 3 && t->v[k - 1].kind == TT_UNIT && t->v[k - 2].kind == TT_SPACE &&
-                        t->v[k - 3].kind == TT_VAR && k == n;
-            if (unit) {
-                n = k - 2;
-                continue;
+        if (is_var(&x) && n > 0) {
+            uint32_t k = n - (t->v[n - 1].kind == TT_SPACE); /* behind the token before */
+            bool gap = x.kind == TT_GAP;
+            if (k >= 3 && t->v[k - 1].kind == TT_UNIT && t->v[k - 2].kind == TT_SPACE &&
+                is_var(&t->v[k - 3])) {
+                n = k - 3; /* number, unit, gap */
+                x.kind = TT_GAP;
+            } else if (k >= 1 && is_var(&t->v[k - 1]) &&
+                       (gap || t->v[k - 1].kind == TT_GAP || k == n)) {
+                n = k - 1;
+                x.kind = TT_GAP;
             }
-            if (t->v[n - 1].kind == TT_VAR) continue;
         }
         t->v[n++] = x;
     }
     t->n = n;
     n = 0;
     for (uint32_t i = 0; i < t->n;) {
-        uint32_t j = i, vars = 0;
-        while (j < t->n && t->v[j].kind == TT_VAR) {
-            vars++;
-            if (j + 2 < t->n && t->v[j + 1].kind == TT_SPACE && t->v[j + 2].kind == TT_VAR)
-                j += 2;
-            else
-                break;
+        bool equals = i > 0 && t->v[i - 1].kind == TT_PUNCT && t->v[i - 1].s.p[0] == '=' &&
+                      (i < 2 || t->v[i - 2].kind == TT_WORD);
+        if (equals) {
+            uint32_t j = i, vars = 0, last = i;
+            int depth = 0;
+            for (; j < t->n && (is_var(&t->v[j]) || t->v[j].kind == TT_PUNCT); j++) {
+                char c = is_var(&t->v[j]) ? 0 : t->v[j].s.p[0];
+                if (c == '"' || c == '\'' || c == '<' || c == '>' || c == '=' || c == '{') break;
+                if (c == ']' || c == ')') {
+                    if (--depth < 0) break;
+                }
+                if (depth == 0 && (c == ',' || c == ';' || c == '}')) break;
+                depth += c == '[' || c == '(';
+                vars += c == 0;
+                if (depth == 0 && (c == 0 || c == ']' || c == ')')) last = j + 1;
+            }
+            if (vars >= 2 && last > i + 1) {
+                t->v[n++] = (ttok){S("<*>"), TT_VAR};
+                i = last;
+                continue;
+            }
         }
-        t->v[n++] = t->v[i];
-        i = vars >= LIST_VARS_MIN ? j + 1 : i + 1;
+        t->v[n++] = t->v[i++];
     }
     t->n = n;
+}
+
+/* LIST_VARS_MIN or more <*> in a row, a blank or ", " apart, are one list. */
+static void collapse_lists(buf *b) {
+    size_t start = 0, at;
+    while ((at = str_find(buf_str(b), S("<*>"), start)) != STR_NPOS) {
+        size_t end = at + 3;
+        int vars = 1;
+        for (;;) {
+            str rest = str_from(buf_str(b), end);
+            size_t skip = str_starts(rest, S(" <*>")) ? 4 : str_starts(rest, S(", <*>")) ? 5 : 0;
+            if (!skip) break;
+            end += skip;
+            vars++;
+        }
+        if (vars >= LIST_VARS_MIN) {
+            memmove(b->p + at + 3, b->p + end, b->n - end);
+            b->n -= end - at - 3;
+            end = at + 3;
+        }
+        start = end;
+    }
 }
 
 /* ---- normalisation over the text ---- */
@@ -353,6 +456,7 @@ str group_text(miner *m, const tmpl *g) {
     buf_init(&done, TEXT_BYTES_MAX);
     for (uint32_t i = 0; i < base->n; i++) (void)buf_put(&raw, base->v[i].s);
     normalize(buf_str(&raw), &done);
+    collapse_lists(&done);
     str text = str_dup(&m->texts, buf_str(&done));
     buf_release(&raw);
     buf_release(&done);
