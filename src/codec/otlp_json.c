@@ -274,7 +274,7 @@ static rc any_value(otlp *o, json_writer *w, str *ret) {
             json_write_init(&own, &o->plain, 0);
             code = list_value(o, &own, kvlist);
             seen = true;
-            if (code == RC_OK && o->plain.full) code = wrong(o, &t, "value too large");
+            if (code == RC_OK && o->plain.full) code = full(o);
             if (code == RC_OK) {
                 *ret = str_dup(&o->c->batch->mem, buf_str(&o->plain));
                 if (!ret->p) code = full(o);

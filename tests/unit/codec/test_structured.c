@@ -8,6 +8,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "codec/fields_int.h"
 #include "codec/journal_export.h"
 #include "codec/logfmt.h"
@@ -343,6 +344,44 @@ static void values_of_a_megabyte_pass(void **state) {
     buf_release(&b);
 }
 
+/* Each allocation in turn fails: the answer is RC_LIMIT and the records before it stand. */
+static void failed_allocations_are_limits(void **state) {
+    (void)state;
+    static const struct {
+        const line_fmt *fmt;
+        const char *text;
+    } cases[] = {
+        {&line_fmt_json,
+         "{\"msg\":\"a\\n\",\"x\":{\"y\":\"\\u0041\"},\"log\":\"level=info msg=b\"}\n"},
+        {&line_fmt_docker, "{\"log\":\"a\",\"stream\":\"stdout\",\"time\":\"t\"}\n"
+                           "{\"log\":\"b\\n\",\"stream\":\"stdout\",\"time\":\"t\"}\n"},
+        {&line_fmt_cri, "2024-05-01T10:00:00.1Z stdout P {\"msg\":\n"
+                        "2024-05-01T10:00:00.1Z stdout F \"a\"}\n"},
+        {&line_fmt_logfmt, "level=info msg=\"a \\\" b\" k=v\n"},
+        {&line_fmt_otlp_json,
+         "{\"resourceLogs\":[{\"resource\":{\"attributes\":[{\"key\":\"a\",\"value\":{"
+         "\"arrayValue\":"
+         "{\"values\":[{\"intValue\":1}]}}}]},\"scopeLogs\":[{\"logRecords\":[{},{}]}]}]}\n"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        rc code = RC_LIMIT;
+        unsigned nth = 0;
+        while (code != RC_OK) {
+            parse_run r;
+            parse_run_init(&r);
+            mem_fail_at(++nth);
+            code = parse_lines(&r, cases[i].fmt, str_c(cases[i].text), NULL);
+            mem_fail_at(0);
+            assert_true(code == RC_OK || code == RC_LIMIT);
+            assert_int_equal(r.refused, 0);
+            if (code == RC_OK) assert_true(r.batch.count > 0);
+            parse_run_release(&r);
+            assert_in_range(nth, 1, 100);
+        }
+        assert_true(nth > 1); /* at least one allocation failed on the way */
+    }
+}
+
 /* ---- journal export ---- */
 
 static void journal_entries_wait_for_their_end(void **state) {
@@ -426,6 +465,7 @@ int main(void) {
         cmocka_unit_test(one_otlp_line_may_hold_more_than_a_batch),
         cmocka_unit_test(hostile_lines_are_refused_or_bounded),
         cmocka_unit_test(values_of_a_megabyte_pass),
+        cmocka_unit_test(failed_allocations_are_limits),
         cmocka_unit_test(journal_entries_wait_for_their_end),
         cmocka_unit_test(journal_sizes_beyond_the_maximum_are_damage),
         cmocka_unit_test(journal_fields_are_checked),
