@@ -5,8 +5,13 @@
 #include "codec/container.h"
 
 #include "codec/fields_int.h"
+#include "codec/trace_int.h"
 
-enum { STREAM_STDOUT = 0, STREAM_STDERR = 1 };
+enum {
+    STREAM_STDOUT = 0,
+    STREAM_STDERR = 1,
+    FRAMES_MAX = 32 << 10 /* bytes kept of a stack trace; raw has all of it */
+};
 
 /* One line taken apart. */
 typedef struct piece {
@@ -112,12 +117,47 @@ static void extend_raw(log_record *r, str line) {
     r->line_count++;
 }
 
-/* The message is complete: read it. */
+static str joined(const line_join *j) { return j->p ? (str){j->p, j->n} : j->first; }
+
+/* The message is complete: read it. Lines that continue it are gathered behind its body. */
 static rc complete(line_ctx *c, line_join *j) {
     MUST(j->rec_plus1 > 0 && j->rec_plus1 <= c->batch->count);
-    j->partial = false;
-    str text = j->p ? (str){j->p, j->n} : j->first;
-    return field_inner(c, text, 1, &c->batch->rec[j->rec_plus1 - 1]);
+    log_record *r = &c->batch->rec[j->rec_plus1 - 1];
+    rc code = field_inner(c, joined(j), 1, r);
+    if (code != RC_OK) return code;
+    *j = (line_join){.first = r->body, .n = r->body.n, .rec_plus1 = j->rec_plus1};
+    return RC_OK;
+}
+
+/* A line of a stack trace that follows the message. */
+static rc add_frame(line_ctx *c, line_join *j, str line, str text) {
+    if (j->n + text.n < FRAMES_MAX) {
+        rc code = join_text(c, j, S("\n"));
+        if (code == RC_OK) code = join_text(c, j, text);
+        if (code != RC_OK) return code;
+    }
+    j->stacked = true;
+    extend_raw(&c->batch->rec[j->rec_plus1 - 1], line);
+    return RC_OK;
+}
+
+/* The record is complete: what its stack trace says becomes attributes. Without room for them the
+ * record stands as it is. */
+static void close_record(line_ctx *c, const line_join *j) {
+    if (!j->stacked || j->rec_plus1 == 0 || j->rec_plus1 > c->batch->count) return;
+    log_record *r = &c->batch->rec[j->rec_plus1 - 1];
+    str type = STR_NONE, message = STR_NONE;
+    trace_exception(joined(j), &type, &message);
+    const log_attr more[] = {{S("exception.stacktrace"), joined(j)},
+                             {S("exception.type"), type},
+                             {S("exception.message"), message}};
+    log_attr *attrs = arena_try_new_n(&c->batch->mem, log_attr, r->attr_count + ARRAY_LEN(more));
+    if (!attrs) return;
+    if (r->attr_count) memcpy(attrs, r->attrs, r->attr_count * sizeof(*attrs));
+    for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+        if (more[i].val.n) attrs[r->attr_count++] = more[i];
+    }
+    r->attrs = attrs;
 }
 
 static bool continues(const line_ctx *c, str text) {
@@ -133,15 +173,13 @@ static rc add_piece(line_ctx *c, str line, const piece *p, str attrs) {
         extend_raw(&c->batch->rec[j->rec_plus1 - 1], line);
         return p->more ? RC_OK : complete(c, j);
     }
-    if (j->rec_plus1 && !p->more && continues(c, p->text)) {
-        extend_raw(&c->batch->rec[j->rec_plus1 - 1], line);
-        return RC_OK;
-    }
+    if (j->rec_plus1 && !p->more && continues(c, p->text)) return add_frame(c, j, line, p->text);
     int64_t ns;
     bool timed = ts_parse_any(p->time, c->ts, &ns);
     log_record *r = line_record_add(c, line);
     if (!r) return RC_LIMIT;
     if (timed) r->ts_ns = ns;
+    close_record(c, j);
     *j = (line_join){.rec_plus1 = c->batch->count, .partial = p->more};
     if (attrs.n) {
         json_member m[LINE_ATTRS_MAX];
@@ -161,9 +199,10 @@ static rc add_piece(line_ctx *c, str line, const piece *p, str attrs) {
 void line_finish(line_ctx *c) {
     for (size_t i = 0; i < ARRAY_LEN(c->join); i++) {
         line_join *j = &c->join[i];
+        close_record(c, j);
         if (!j->partial || j->rec_plus1 > c->batch->count) continue;
         log_record *r = &c->batch->rec[j->rec_plus1 - 1];
-        if (complete(c, j) != RC_OK) field_set_body(r, j->p ? (str){j->p, j->n} : j->first);
+        if (complete(c, j) != RC_OK) field_set_body(r, joined(j));
     }
     memset(c->join, 0, sizeof(c->join));
 }
@@ -174,7 +213,7 @@ void line_finish(line_ctx *c) {
 static rc add_or_undo(line_ctx *c, str line, const piece *p, str attrs, err *e) {
     size_t before = c->batch->count;
     line_join saved = c->join[p->stream];
-    bool joins = saved.partial && saved.rec_plus1 <= before;
+    bool joins = saved.rec_plus1 && saved.rec_plus1 <= before;
     log_record record = {0};
     if (joins) record = c->batch->rec[saved.rec_plus1 - 1];
     rc code = add_piece(c, line, p, attrs);

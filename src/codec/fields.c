@@ -26,8 +26,9 @@
 
 #include "base/num.h"
 #include "codec/logfmt.h"
+#include "codec/trace_int.h"
 
-enum { CANDIDATES_MAX = 32, NAME_MAX_BYTES = 40 };
+enum { CANDIDATES_MAX = 32, NAME_MAX_BYTES = 40, EXCEPTION_ATTRS = 2 };
 
 /* ---- names ---- */
 
@@ -46,6 +47,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("c", ROLE_MONGO_COMPONENT, 1);
         break;
     case 2:
+        IS("@x", ROLE_STACK, 1);
         IS("tz", ROLE_ZONE, 1);
         IS("ts", ROLE_TIME, 2);
         IS("at", ROLE_LEVEL_WORD, 2); /* Heroku */
@@ -78,6 +80,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("comm", ROLE_SERVICE, 7);
         break;
     case 5:
+        IS("stack", ROLE_STACK, 2);
         IS("label", ROLE_LEVEL_WORD, 3); /* MySQL */
         IS("level", ROLE_LEVEL, 2);
         IS("event", ROLE_MESSAGE, 6); /* structlog */
@@ -96,6 +99,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("t$date", ROLE_TIME, 1);       /* MongoDB */
         break;
     case 7:
+        IS("excinfo", ROLE_STACK, 1); /* Python */
         IS("message", ROLE_MESSAGE, 1);
         IS("traceid", ROLE_TRACE, 1);
         IS("service", ROLE_SERVICE, 3);
@@ -110,6 +114,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("@module", ROLE_COMPONENT, 1);
         break;
     case 8:
+        IS("errstack", ROLE_STACK, 1); /* pino */
         IS("severity", ROLE_LEVEL, 2);
         IS("loglevel", ROLE_LEVEL, 1);
         IS("levelstr", ROLE_LEVEL, 2);
@@ -125,6 +130,9 @@ static field_hit lookup(const char *p, size_t n) {
         IS("@message", ROLE_MESSAGE, 1);
         break;
     case 9:
+        IS("exception", ROLE_STACK, 2);
+        IS("backtrace", ROLE_STACK, 1);
+        IS("traceback", ROLE_STACK, 1);
         IS("starttime", ROLE_TIME, 5);
         IS("timestamp", ROLE_TIME, 2);
         IS("levelname", ROLE_LEVEL, 1);
@@ -138,6 +146,8 @@ static field_hit lookup(const char *p, size_t n) {
         IS("timelocal", ROLE_TIME, 3); /* nginx access logs in JSON */
         break;
     case 10:
+        IS("errorstack", ROLE_STACK, 1);
+        IS("stacktrace", ROLE_STACK, 1);
         IS("@timestamp", ROLE_TIME, 1);
         IS("loggername", ROLE_COMPONENT, 1);
         IS("logmessage", ROLE_MESSAGE, 2);
@@ -181,6 +191,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("timestampnanos", ROLE_TIME_NS_PART, 1); /* Google Cloud */
         break;
     case 15:
+        IS("errorstacktrace", ROLE_STACK, 1);     /* ECS */
         IS("sourcecomponent", ROLE_COMPONENT, 5); /* Kubernetes events */
         IS("renderedmessage", ROLE_MESSAGE, 1);   /* Serilog */
         IS("messagetemplate", ROLE_MESSAGE, 3);
@@ -200,6 +211,7 @@ static field_hit lookup(const char *p, size_t n) {
         IS("kubernetesnodename", ROLE_HOST, 4);
         break;
     case 19:
+        IS("exceptionstacktrace", ROLE_STACK, 1); /* OpenTelemetry */
         IS("instantnanoofsecond", ROLE_TIME_NS_PART, 1);
         IS("kuberneteslabelsapp", ROLE_SERVICE, 3);
         break;
@@ -257,6 +269,7 @@ static field_hit enveloped_lookup(str key) {
     } objects[] = {{S_INIT("jsonPayload."), false}, /* Google Cloud */
                    {S_INIT("fields."), false},      /* Rust tracing, Logstash */
                    {S_INIT("_source."), false},     /* Elasticsearch exports */
+                   {S_INIT("structured."), false},  /* OpenShift */
                    {S_INIT("Properties."), false},  /* Serilog, Azure */
                    {S_INIT("event."), false},       /* Splunk HEC */
                    {S_INIT("resource.attributes."), true},
@@ -300,7 +313,7 @@ typedef struct fill {
     size_t count;
     candidate cand[CANDIDATES_MAX];
     size_t cand_count;
-    bool consumed[LINE_ATTRS_MAX];
+    bool consumed[LINE_ATTRS_MAX + EXCEPTION_ATTRS];
     bool gelf, mongo, serilog, numeric_level;
 } fill;
 
@@ -474,6 +487,34 @@ static void take_names(fill *f) {
     if (take_text(f, ROLE_SPAN, &r->span_id)) r->span_id = clean_id(r->span_id);
 }
 
+static bool has_attr(const fill *f, str key) {
+    for (size_t i = 0; i < f->count; i++) {
+        if (str_eq(f->attrs[i].key, key)) return true;
+    }
+    return false;
+}
+
+static void add_attr(fill *f, str key, str val) {
+    if (val.n == 0 || has_attr(f, key)) return;
+    f->consumed[f->count] = false;
+    f->attrs[f->count++] = (log_attr){key, val};
+}
+
+/* A stack trace, under whatever name, gets its name in the semantic conventions, and its type and
+ * message beside it. */
+static void take_stack(fill *f) {
+    str type, message;
+    for (const candidate *k = NULL; (k = next_best(f, ROLE_STACK, k));) {
+        if (!trace_exception(value_of(f, k), &type, &message)) continue;
+        if (!has_attr(f, S("exception.stacktrace"))) {
+            f->attrs[k->at].key = S("exception.stacktrace");
+        }
+        add_attr(f, S("exception.type"), type);
+        add_attr(f, S("exception.message"), message);
+        return;
+    }
+}
+
 /* journalctl -o json writes values that are not UTF-8 as arrays of byte numbers. */
 static bool text_of_byte_array(arena *out, str json, str *ret) {
     char *to = arena_try_bytes(out, json.n / 2 + 1, 1);
@@ -515,7 +556,14 @@ static rc take_message(fill *f) {
     }
     bool more_lines = field_set_body(r, text);
     f->consumed[k->at] = !more_lines;
-    if (more_lines) f->attrs[k->at].val = text;
+    if (more_lines) {
+        f->attrs[k->at].val = text;
+        str type, message;
+        if (trace_exception(text, &type, &message)) {
+            add_attr(f, S("exception.type"), type);
+            add_attr(f, S("exception.message"), message);
+        }
+    }
     if (f->o->nesting >= FIELD_NESTING_MAX) return RC_OK;
 
     /* An object that states no level wraps a message that may state one (a shipper's envelope); so
@@ -560,7 +608,7 @@ rc fields_fill(line_ctx *c, const json_member *members, size_t count, const fiel
     f.c = c, f.r = r, f.o = o;
     f.count = f.cand_count = 0;
     f.gelf = f.mongo = f.serilog = f.numeric_level = false;
-    f.attrs = arena_try_new_n(&c->batch->mem, log_attr, count + r->attr_count);
+    f.attrs = arena_try_new_n(&c->batch->mem, log_attr, count + EXCEPTION_ATTRS);
     if (!f.attrs) return RC_LIMIT;
     for (size_t i = 0; i < count; i++) {
         if (add_member(&f, &members[i]) != RC_OK) return RC_LIMIT;
@@ -568,6 +616,7 @@ rc fields_fill(line_ctx *c, const json_member *members, size_t count, const fiel
     take_time(&f);
     take_severity(&f);
     take_names(&f);
+    take_stack(&f);
 
     /* The message may be an object itself, whose attributes then join r->attrs: last. */
     log_attr *own = f.attrs;

@@ -28,6 +28,7 @@ typedef enum field_role {
     ROLE_HOST,
     ROLE_TRACE,
     ROLE_SPAN,
+    ROLE_STACK,       /* a stack trace: stays an attribute */
     ROLE_ERR,         /* klog JSON: present on error records, which carry no level */
     ROLE_VERBOSITY,   /* klog JSON: present on info records */
     ROLE_MONGO_LEVEL, /* "s", "c" of MongoDB; count only beside "t":{"$date"} */

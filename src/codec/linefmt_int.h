@@ -22,13 +22,15 @@ enum {
     LINE_ATTRS_MAX = 512          /* attributes of one record; further members stay in raw only */
 };
 
-/* A container message being put together: one for each of stdout and stderr. */
+/* A container message being put together, or, once it is complete, the stack trace that follows it:
+ * one for each of stdout and stderr. */
 typedef struct line_join {
     char *p; /* text gathered so far, in batch->mem; NULL: a single piece so far, in `first` */
     size_t n, cap;
     str first;
     size_t rec_plus1; /* the record it belongs to, its index in batch->rec + 1; 0 = none yet */
     bool partial;     /* the last piece said that more follows */
+    bool stacked;     /* the message was followed by lines that continue it */
     bool cut;         /* passed LINE_JOIN_MAX, counted once */
 } line_join;
 

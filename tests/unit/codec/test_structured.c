@@ -179,6 +179,35 @@ static void containers_join_stack_traces_and_read_headers(void **state) {
     parse_run_release(&r);
 }
 
+static str attr_of(const log_record *r, str key) {
+    for (uint32_t i = 0; i < r->attr_count; i++) {
+        if (str_eq(r->attrs[i].key, key)) return r->attrs[i].val;
+    }
+    return STR_NONE;
+}
+
+static void containers_name_the_exception_of_a_trace(void **state) {
+    (void)state;
+    str in = S("{\"log\":\"java.lang.IllegalStateException: no stock\\n\",\"stream\":\"stderr\","
+               "\"time\":\"2024-05-01T10:00:00Z\"}\n"
+               "{\"log\":\"\\tat a.b(C.java:1)\\n\",\"stream\":\"stderr\","
+               "\"time\":\"2024-05-01T10:00:00Z\"}\n"
+               "{\"log\":\"next\\n\",\"stream\":\"stderr\",\"time\":\"2024-05-01T10:00:01Z\"}\n");
+    parse_run r;
+    parse_run_init(&r);
+    assert_int_equal(parse_lines(&r, &line_fmt_docker, in, &hooks), RC_OK);
+    assert_int_equal(r.batch.count, 2);
+    const log_record *rec = &r.batch.rec[0];
+    assert_int_equal(rec->line_count, 2);
+    assert_true(str_eq(rec->body, S("java.lang.IllegalStateException: no stock")));
+    assert_true(str_eq(attr_of(rec, S("exception.type")), S("java.lang.IllegalStateException")));
+    assert_true(str_eq(attr_of(rec, S("exception.message")), S("no stock")));
+    assert_true(str_eq(attr_of(rec, S("exception.stacktrace")),
+                       S("java.lang.IllegalStateException: no stock\n\tat a.b(C.java:1)")));
+    assert_int_equal(r.batch.rec[1].attr_count, 0);
+    parse_run_release(&r);
+}
+
 static void containers_say_where_records_start(void **state) {
     (void)state;
     line_ctx c = hooks;
@@ -459,6 +488,7 @@ int main(void) {
         cmocka_unit_test(formats_know_their_lines),
         cmocka_unit_test(field_names_are_known_in_every_spelling),
         cmocka_unit_test(containers_join_stack_traces_and_read_headers),
+        cmocka_unit_test(containers_name_the_exception_of_a_trace),
         cmocka_unit_test(containers_say_where_records_start),
         cmocka_unit_test(joined_messages_have_a_maximum),
         cmocka_unit_test(a_full_batch_refuses_the_line_and_keeps_its_records),
