@@ -154,8 +154,12 @@ static const char *zone_by_name(const char *p, const char *end, fields *f) {
     while (p + n < end && n < 6 && is_upper(p[n])) n++;
     if (n == 0 || n > 5 || (p + n < end && (is_alpha(p[n]) || is_digit(p[n]) || p[n] == '_')))
         return NULL;
+    /* All names end in one of four letters, which no level word (INFO, WARN, ERROR) does. */
+    char last = p[n - 1];
+    if (last != 'T' && last != 'C' && last != 'K' && last != 'Z') return NULL;
     for (size_t i = 0; i < ARRAY_LEN(ZONES); i++) {
-        if (strlen(ZONES[i].name) == n && memcmp(ZONES[i].name, p, n) == 0) {
+        if (ZONES[i].name[0] == *p && strlen(ZONES[i].name) == n &&
+            memcmp(ZONES[i].name, p, n) == 0) {
             f->zone_s = ZONES[i].minutes * 60;
             f->has_zone = true;
             return p + n;

@@ -37,6 +37,10 @@ static bool is_rust_frame(str t) {
     return i > 0 && i < 4 && str_starts(str_from(t, i), S(": ")) && t.n > i + 2;
 }
 
+static bool is_traceback(str line) {
+    return str_starts(line, S("Traceback (most recent call last)"));
+}
+
 static bool is_chain(str line) {
     return str_starts(line, S("During handling of the above exception")) ||
            str_starts(line, S("The above exception was the direct cause"));
@@ -57,7 +61,7 @@ bool trace_is_part(str line) {
     case 'S':
         return str_starts(line, S("Suppressed: "));
     case 'T':
-        return str_starts(line, S("Traceback (most recent call last)")) || is_chain(line);
+        return is_traceback(line) || is_chain(line);
     case 'D':
         return is_chain(line);
     case 'g':
@@ -78,7 +82,7 @@ bool trace_is_part(str line) {
 }
 
 static trace_state opens(str line) {
-    if (str_starts(line, S("Traceback (most recent call last)"))) return TRACE_PYTHON;
+    if (is_traceback(line)) return TRACE_PYTHON;
     if (str_starts(line, S("panic: ")) || str_starts(line, S("fatal error: ")) ||
         str_starts(line, S("goroutine ")))
         return TRACE_GO;
@@ -106,11 +110,11 @@ bool trace_continues(trace_state *s, str line) {
     case TRACE_PYTHON:
         if (indented) return true;
         /* The exception line; a second Traceback line stands in exception groups. */
-        if (!str_starts(line, S("Traceback "))) *s = TRACE_PYTHON_DONE;
+        if (!is_traceback(line)) *s = TRACE_PYTHON_DONE;
         return true;
     case TRACE_PYTHON_DONE:
         if (is_chain(line)) return true;
-        if (str_starts(line, S("Traceback "))) {
+        if (is_traceback(line)) {
             *s = TRACE_PYTHON;
             return true;
         }
@@ -142,7 +146,7 @@ bool trace_never_continues(str prev, str line) {
     if (line.p[0] == ' ' || line.p[0] == '\t' || prev.p[0] == ' ' || prev.p[0] == '\t')
         return false;
     if (trace_is_part(line) || is_go_part(line)) return false;
-    return !str_starts(prev, S("Traceback ")) && !is_chain(prev);
+    return !is_traceback(prev) && !is_chain(prev);
 }
 
 /* ---- the exception ---- */
@@ -193,7 +197,7 @@ bool trace_exception(str record, str *ret_type, str *ret_message) {
         if (line.n == 0) continue;
         bool indented = line.p[0] == ' ' || line.p[0] == '\t';
         size_t trace = i == 0 ? str_find(line, S("Traceback (most recent call last)"), 0)
-                              : (str_starts(line, S("Traceback ")) ? 0 : STR_NPOS);
+                              : (is_traceback(line) ? 0 : STR_NPOS);
         if (trace != STR_NPOS) {
             python = true;
             continue;
