@@ -141,8 +141,16 @@ static bool is_number(str t) {
     return t.n > 0;
 }
 
+/* "Server Administrator:": names of two capitalised words, as syslog programs rarely have. */
+static bool is_capitalised(const char *p, const char *end) {
+    if (end - p < 3 || *p < 'A' || *p > 'Z') return false;
+    for (p++; p < end; p++)
+        if (*p < 'a' || *p > 'z') return false;
+    return true;
+}
+
 /* name[pid]:  name(module)[pid]:  name 1.4.1:  Two Words[pid]:  file.go:12:  ns::Class:  name  : */
-static const char *match_tag(const char *p, const char *end, header_cell *ret) {
+static const char *match_tag(const header *h, const char *p, const char *end, header_cell *ret) {
     enum { TAG_MAX = 128, WORDS_MAX = 3 };
     const char *limit = end - p > TAG_MAX ? p + TAG_MAX : end, *q = p, *name_end = p;
     ret->pid = STR_NONE;
@@ -175,7 +183,9 @@ static const char *match_tag(const char *p, const char *end, header_cell *ret) {
         const char *r = tag_tail(q, end, ret);
         /* Further words only lead to a [pid] or are a version number. */
         bool version = word == 1 && is_digit(*from) && memchr(from, '.', (size_t)(q - from));
-        if (r && (word == 0 || ret->pid.p || version)) {
+        bool title =
+            word == 1 && h->syslog && is_capitalised(p, from - 1) && is_capitalised(from, name_end);
+        if (r && (word == 0 || ret->pid.p || version || title)) {
             ret->text = str_make(p, (size_t)(name_end - p));
             return r;
         }
@@ -251,7 +261,7 @@ const char *header_step_match(const header *h, const header_step *s, const ts_co
     case H_INT:
         return match_int(p, end, ret);
     case H_TAG:
-        return match_tag(p, end, ret);
+        return match_tag(h, p, end, ret);
     case H_UNTIL:
         return match_until(s, p, end, ret);
     case H_WORD:
