@@ -119,6 +119,10 @@ static void extend_raw(log_record *r, str line) {
 
 static str joined(const line_join *j) { return j->p ? (str){j->p, j->n} : j->first; }
 
+static bool continues(const line_ctx *c, str text) {
+    return c->inner_continues && text.n > 0 && c->inner_continues(c->inner, text);
+}
+
 /* The message is complete: read it. Lines that continue it are gathered behind its body. */
 static rc complete(line_ctx *c, line_join *j) {
     MUST(j->rec_plus1 > 0 && j->rec_plus1 <= c->batch->count);
@@ -129,8 +133,14 @@ static rc complete(line_ctx *c, line_join *j) {
     return RC_OK;
 }
 
+bool line_join_continues(const line_ctx *c, const line_join *j, str text) {
+    if (j->rec_plus1 == 0 || j->rec_plus1 > c->batch->count) return false;
+    uint64_t lines = c->line_no - c->batch->rec[j->rec_plus1 - 1].ref.line;
+    return lines < LOG_RECORD_LINES_MAX && continues(c, text);
+}
+
 /* A line of a stack trace that follows the message. */
-static rc add_frame(line_ctx *c, line_join *j, str line, str text) {
+rc line_join_frame(line_ctx *c, line_join *j, str line, str text) {
     if (j->n + text.n < FRAMES_MAX) {
         rc code = join_text(c, j, S("\n"));
         if (code == RC_OK) code = join_text(c, j, text);
@@ -160,8 +170,10 @@ static void close_record(line_ctx *c, const line_join *j) {
     r->attrs = attrs;
 }
 
-static bool continues(const line_ctx *c, str text) {
-    return c->inner_continues && text.n > 0 && c->inner_continues(c->inner, text);
+void line_join_next(line_ctx *c, line_join *j) {
+    close_record(c, j);
+    const log_record *r = &c->batch->rec[c->batch->count - 1];
+    *j = (line_join){.first = r->body, .n = r->body.n, .rec_plus1 = c->batch->count};
 }
 
 static rc add_piece(line_ctx *c, str line, const piece *p, str attrs) {
@@ -173,7 +185,7 @@ static rc add_piece(line_ctx *c, str line, const piece *p, str attrs) {
         extend_raw(&c->batch->rec[j->rec_plus1 - 1], line);
         return p->more ? RC_OK : complete(c, j);
     }
-    if (j->rec_plus1 && !p->more && continues(c, p->text)) return add_frame(c, j, line, p->text);
+    if (!p->more && line_join_continues(c, j, p->text)) return line_join_frame(c, j, line, p->text);
     int64_t ns;
     bool timed = ts_parse_any(p->time, c->ts, &ns);
     log_record *r = line_record_add(c, line);
@@ -260,8 +272,8 @@ static bool cri_starts(const line_ctx *c, str prev, str line) {
 }
 
 bool docker_looks_like(str line) {
-    return line.n > 20 && line.p[0] == '{' && str_has(line, S("\"time\":\"")) &&
-           (str_starts(line, S("{\"log\":\"")) || str_has(line, S("\"stream\":\"std")));
+    return line.n > 20 && line.p[0] == '{' && str_has(line, S("\"time\"")) &&
+           (str_starts(line, S("{\"log\"")) || str_has(line, S("\"stream\"")));
 }
 
 enum { DOCKER_TMP_BYTES = 2 * LOG_LINE_MAX };

@@ -554,6 +554,7 @@ static rc take_message(fill *f) {
         r->body = str_trim(f->o->whole);
         return RC_OK;
     }
+    if (f->o->ret_message) *f->o->ret_message = text;
     bool more_lines = field_set_body(r, text);
     f->consumed[k->at] = !more_lines;
     if (more_lines) {

@@ -48,6 +48,7 @@ typedef struct field_opts {
     str whole;        /* the body when there is no message field */
     bool journal;     /* journald: priority 6 is also what a program gets that said nothing */
     unsigned nesting; /* how many messages deep this object stands; 0 = the line itself */
+    str *ret_message; /* the message as it was found, blanks and all; may be NULL */
 } field_opts;
 
 enum { FIELD_NESTING_MAX = 2 };

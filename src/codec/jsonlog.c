@@ -1,5 +1,6 @@
 #include "codec/jsonlog.h"
 
+#include "codec/container.h"
 #include "codec/fields_int.h"
 
 static bool is_separator(char c) {
@@ -17,6 +18,24 @@ static str next_object(str rest) {
 bool jsonlog_looks_like(str line) {
     str at = next_object(line);
     return at.n >= 2 && at.p[0] == '{';
+}
+
+/* A shipper that sends each line of a stack trace as an object of its own: the frames join the
+ * record before them if it is the same program's. `r` is the batch's last record. */
+static rc join_frame(line_ctx *c, str line, str message, bool journal) {
+    line_join *j = &c->join[0];
+    log_batch *b = c->batch;
+    const log_record *r = &b->rec[b->count - 1];
+    const log_record *prev = b->count > 1 ? r - 1 : NULL;
+    bool silent = r->severity == SEV_NONE || (journal && r->severity == SEV_INFO);
+    bool follows = prev && j->rec_plus1 == b->count - 1 && silent &&
+                   str_eq(prev->service, r->service) && str_eq(prev->host, r->host);
+    if (!follows || !line_join_continues(c, j, message)) {
+        line_join_next(c, j);
+        return RC_OK;
+    }
+    b->count--;
+    return line_join_frame(c, j, line, message);
 }
 
 static rc parse_objects(line_ctx *c, str line, bool journal, err *e) {
@@ -38,8 +57,10 @@ static rc parse_objects(line_ctx *c, str line, bool journal, err *e) {
         bool only = i == 0 && after.n == 0;
         c->offset = line_offset + (only ? 0 : (uint64_t)(rest.p - line.p));
         log_record *r = line_record_add(c, only ? line : whole);
-        const field_opts o = {.whole = whole, .journal = journal};
+        str message = STR_NONE;
+        const field_opts o = {.whole = whole, .journal = journal, .ret_message = &message};
         code = r ? fields_fill(c, members, MIN(total, LINE_ATTRS_MAX), &o, r) : RC_LIMIT;
+        if (code == RC_OK && only) code = join_frame(c, line, message, journal);
         if (code != RC_OK) break;
         c->stats->unparsed_lines += cut;
         rest = after;
@@ -96,11 +117,30 @@ static unsigned journal_score(str line) {
     return journal_looks_like(line) && jsonlog_score(line) > 0 ? 98 : 0;
 }
 
+/* An object that may be a frame of the one before it is no safe place to cut. */
+static bool starts(const line_ctx *c, str prev, str line) {
+    if (!c->inner_continues || !jsonlog_looks_like(line) || !jsonlog_looks_like(prev)) return true;
+    log_batch b;
+    log_batch_init(&b);
+    log_parse_stats stats = {0};
+    line_ctx own = {.ts = c->ts, .batch = &b, .stats = &stats, .line_no = 1};
+    own.inner_parse = c->inner_parse;
+    own.inner_continues = c->inner_continues;
+    own.inner = c->inner;
+    bool joins = jsonlog_parse(&own, prev, NULL) == RC_OK;
+    size_t before = b.count;
+    own.line_no++;
+    joins = joins && jsonlog_parse(&own, line, NULL) == RC_OK && b.count == before;
+    log_batch_release(&b);
+    return !joins;
+}
+
 const line_fmt line_fmt_json = {
     .name = "json",
     .looks_like = jsonlog_looks_like,
     .score = jsonlog_score,
     .parse = jsonlog_parse,
+    .starts = starts,
 };
 
 const line_fmt line_fmt_journal_json = {

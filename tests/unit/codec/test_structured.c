@@ -208,6 +208,33 @@ static void containers_name_the_exception_of_a_trace(void **state) {
     parse_run_release(&r);
 }
 
+static void objects_that_carry_frames_join_their_program_only(void **state) {
+    (void)state;
+    str in = S("{\"message\":\"ERROR broken\",\"service\":\"a\"}\n"
+               "{\"message\":\"\\tat x.y(Z.java:1)\",\"service\":\"a\"}\n"
+               "{\"message\":\"\\tat of another\",\"service\":\"b\"}\n"
+               "{\"message\":\"  stated\",\"service\":\"b\",\"level\":\"info\"}\n");
+    parse_run r;
+    parse_run_init(&r);
+    assert_int_equal(parse_lines(&r, &line_fmt_json, in, &hooks), RC_OK);
+    assert_int_equal(r.batch.count, 3);
+    assert_int_equal(r.batch.rec[0].line_count, 2);
+    assert_int_equal(r.batch.rec[0].severity, SEV_ERROR);
+    assert_true(str_eq(attr_of(&r.batch.rec[0], S("exception.stacktrace")),
+                       S("broken\n\tat x.y(Z.java:1)")));
+    assert_true(str_eq(r.batch.rec[1].body, S("at of another")));
+    line_ctx c = hooks;
+    static const ts_context utc = {0};
+    c.ts = &utc;
+    str rest = in, line[4];
+    for (size_t i = 0; i < ARRAY_LEN(line); i++) assert_true(str_next(&rest, '\n', &line[i]));
+    assert_false(line_fmt_json.starts(&c, line[0], line[1]));
+    assert_true(line_fmt_json.starts(&c, line[1], line[2]));
+    assert_true(line_fmt_json.starts(&c, line[2], line[3]));
+    assert_true(line_fmt_json.starts(&c, STR_NONE, line[0]));
+    parse_run_release(&r);
+}
+
 static void containers_say_where_records_start(void **state) {
     (void)state;
     line_ctx c = hooks;
@@ -489,6 +516,7 @@ int main(void) {
         cmocka_unit_test(field_names_are_known_in_every_spelling),
         cmocka_unit_test(containers_join_stack_traces_and_read_headers),
         cmocka_unit_test(containers_name_the_exception_of_a_trace),
+        cmocka_unit_test(objects_that_carry_frames_join_their_program_only),
         cmocka_unit_test(containers_say_where_records_start),
         cmocka_unit_test(joined_messages_have_a_maximum),
         cmocka_unit_test(a_full_batch_refuses_the_line_and_keeps_its_records),
