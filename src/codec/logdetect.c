@@ -21,7 +21,8 @@ enum {
     RECORDS_SURE = 60,
     SECOND_LINES_MIN = 3,
     SECOND_SHARE_MIN = 50, /* one line in so many */
-    BINARY_LOOK_BYTES = 64 << 10
+    BINARY_LOOK_BYTES = 64 << 10,
+    COLUMNS_BYTES = DESCRIBE_BYTES - 40 /* leaves room for the words around the columns */
 };
 
 static const line_fmt *const LINE_FMTS[] = {
@@ -175,7 +176,7 @@ static void describe_reader(const line_reader *r, buf *out) {
         buf_put(out, str_c(r->fmt->name));
         return;
     }
-    char columns[DESCRIBE_BYTES];
+    char columns[COLUMNS_BYTES];
     header_describe(&r->hdr, columns, sizeof columns);
     const header *h = &r->hdr;
     if (h->syslog && h->count <= 4)
@@ -203,7 +204,7 @@ static void describe(log_format *f) {
     case FORMAT_LINES:
         describe_reader(&f->first, &b);
         if (f->has_inner) {
-            char columns[DESCRIBE_BYTES];
+            char columns[COLUMNS_BYTES];
             header_describe(&f->inner, columns, sizeof columns);
             buf_fmt(&b, " (%s)", columns);
         }
