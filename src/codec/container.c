@@ -5,6 +5,7 @@
 #include "codec/container.h"
 
 #include "codec/fields_int.h"
+#include "codec/header_int.h"
 #include "codec/trace_int.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
 /* One line taken apart. */
 typedef struct piece {
     unsigned stream;
+    str source, host; /* "prefixed": which container it is from */
     str time;
     str text;  /* without its newline */
     bool more; /* the text goes on in the stream's next piece */
@@ -24,6 +26,7 @@ typedef struct piece {
 /* ---- taking lines apart ---- */
 
 static bool split_cri(str line, piece *ret) {
+    *ret = (piece){0};
     if (line.n < 25 || line.p[4] != '-' || line.p[7] != '-' || line.p[10] != 'T') return false;
     str rest = line, stream, tags;
     if (!str_next(&rest, ' ', &ret->time) || !str_next(&rest, ' ', &stream)) return false;
@@ -40,6 +43,53 @@ static bool split_cri(str line, piece *ret) {
     ret->more = tags.p[0] == 'P';
     ret->text = rest;
     return true;
+}
+
+/* order-service-1 -> order-service: replicas are one service. */
+static str without_replica(str name) {
+    size_t n = name.n;
+    while (n > 0 && name.p[n - 1] >= '0' && name.p[n - 1] <= '9') n--;
+    bool replica = n < name.n && n > 1 && (name.p[n - 1] == '-' || name.p[n - 1] == '_');
+    return replica ? str_sub(name, 0, n - 1) : name;
+}
+
+/* [pod/cart-5b67c48447-mv5hb/cart] text */
+static bool split_kubectl(str line, piece *ret) {
+    if (!str_starts(line, S("[pod/"))) return false;
+    size_t close = str_find(line, S("] "), 0);
+    if (close == STR_NPOS) return false;
+    str inside = str_sub(line, 5, close - 5), pod;
+    if (!str_next(&inside, '/', &pod) || pod.n == 0 || inside.n == 0) return false;
+    *ret = (piece){.source = inside, .host = pod, .text = str_from(line, close + 2)};
+    return str_find_char(inside, '/', 0) == STR_NPOS;
+}
+
+/* order-service-1  | text */
+static bool split_compose(str line, piece *ret) {
+    enum { NAME_MAX_BYTES = 63, PAD_MAX = 64 };
+    const char *end = line.p + line.n, *from = header_skip_blank(line.p, end), *p = from;
+    if (from > line.p && line.p[0] != '\033') return false;
+    while (p < end && p - from < NAME_MAX_BYTES &&
+           ((*p >= '0' && *p <= '9') || ((*p | 32) >= 'a' && (*p | 32) <= 'z') ||
+            (p > from && (*p == '-' || *p == '_' || *p == '.'))))
+        p++;
+    str name = str_make(from, (size_t)(p - from));
+    const char *bar = p;
+    while (bar < end && *bar == ' ' && bar - p < PAD_MAX) bar++;
+    if (name.n < 2 || bar == p || bar == end || *bar != '|') return false;
+    bar++;
+    if (bar < end && *bar == '\033')
+        bar = header_skip_blank(bar, end);
+    else if (bar < end && *bar++ != ' ')
+        return false;
+    /* "INFO | main | text" is a header of another kind. */
+    if (severity_from_word(name, false) != SEV_NONE) return false;
+    *ret = (piece){.source = without_replica(name), .text = str_make(bar, (size_t)(end - bar))};
+    return true;
+}
+
+static bool split_prefixed(str line, piece *ret) {
+    return split_kubectl(line, ret) || split_compose(line, ret);
 }
 
 enum { DOCKER_MEMBERS_MAX = 8 };
@@ -129,7 +179,8 @@ static rc complete(line_ctx *c, line_join *j) {
     log_record *r = &c->batch->rec[j->rec_plus1 - 1];
     rc code = field_inner(c, joined(j), 1, r);
     if (code != RC_OK) return code;
-    *j = (line_join){.first = r->body, .n = r->body.n, .rec_plus1 = j->rec_plus1};
+    *j = (line_join){
+        .first = r->body, .n = r->body.n, .rec_plus1 = j->rec_plus1, .source = j->source};
     return RC_OK;
 }
 
@@ -179,6 +230,10 @@ void line_join_next(line_ctx *c, line_join *j) {
 static rc add_piece(line_ctx *c, str line, const piece *p, str attrs) {
     line_join *j = &c->join[p->stream];
     if (j->rec_plus1 > c->batch->count) *j = (line_join){0};
+    if (!str_eq(j->source, p->source)) { /* another container's line */
+        close_record(c, j);
+        *j = (line_join){0};
+    }
     if (j->partial) {
         rc code = join_text(c, j, p->text);
         if (code != RC_OK) return code;
@@ -192,7 +247,9 @@ static rc add_piece(line_ctx *c, str line, const piece *p, str attrs) {
     if (!r) return RC_LIMIT;
     if (timed) r->ts_ns = ns;
     close_record(c, j);
-    *j = (line_join){.rec_plus1 = c->batch->count, .partial = p->more};
+    *j = (line_join){.rec_plus1 = c->batch->count, .partial = p->more, .source = p->source};
+    r->service = p->source;
+    r->host = p->host;
     if (attrs.n) {
         json_member m[LINE_ATTRS_MAX];
         size_t total, used;
@@ -305,6 +362,43 @@ static bool docker_starts(const line_ctx *c, str prev, str line) {
     arena_release(&tmp);
     return starts;
 }
+
+static rc prefixed_parse(line_ctx *c, str line, err *e) {
+    piece p;
+    if (!split_prefixed(line, &p)) {
+        return FAIL(e, RC_INVALID, "line %" PRIu64 ": no container name in front", c->line_no);
+    }
+    return add_or_undo(c, line, &p, STR_NONE, e);
+}
+
+static bool prefixed_looks_like(str line) {
+    piece p;
+    return split_prefixed(line, &p);
+}
+
+/* Sure with a replica number; a bare word before a bar may be a column of anything. */
+static unsigned prefixed_score(str line) {
+    piece p;
+    if (split_kubectl(line, &p)) return 95;
+    if (!split_compose(line, &p)) return 0;
+    char behind = p.source.p[p.source.n];
+    return behind == '-' || behind == '_' ? 90 : 40;
+}
+
+static bool prefixed_starts(const line_ctx *c, str prev, str line) {
+    piece was, now;
+    if (!split_prefixed(line, &now)) return false;
+    bool same = prev.n && split_prefixed(prev, &was) && str_eq(was.source, now.source);
+    return !(same && continues(c, now.text));
+}
+
+const line_fmt line_fmt_prefixed = {
+    .name = "prefixed",
+    .looks_like = prefixed_looks_like,
+    .score = prefixed_score,
+    .parse = prefixed_parse,
+    .starts = prefixed_starts,
+};
 
 const line_fmt line_fmt_cri = {
     .name = "cri",

@@ -1,6 +1,8 @@
 /* container.h - what container runtimes write around a program's output.
  *
  *     Docker json-file   {"log":"text\n","stream":"stdout","attrs":{..},"time":"2020-01-01T..Z"}
+ *     compose            order-service-1  | text
+ *     kubectl --prefix   [pod/cart-5b67c48447-mv5hb/cart] text
  *     CRI (Kubernetes)   2016-10-06T00:17:09.669794202Z stdout F text
  *
  * Both runtimes cut long lines (16 KB) into pieces: Docker leaves out the final newline, CRI writes

@@ -390,24 +390,26 @@ static void take_cell(const header_step *s, const header_cell *cell, log_record 
     if (a.key.n && *attr_count < HEADER_ATTRS_MAX) attrs[(*attr_count)++] = a;
 }
 
-bool header_parse(const header *h, const ts_context *c, str line, arena *mem, log_record *r) {
+unsigned header_parse(const header *h, const ts_context *c, str line, arena *mem, log_record *r) {
     const char *p = line.p, *end = line.p + line.n;
     log_attr attrs[HEADER_ATTRS_MAX];
     uint32_t attr_count = 0;
     log_record got = *r;
+    unsigned found = 0;
     bool failed = false;
-    if (line.n == 0 || (is_blank(*p) && !h->indented)) return false;
+    if (line.n == 0 || (is_blank(*p) && !h->indented)) return 0;
     for (unsigned i = 0; i < h->count; i++) {
         const header_step *s = &h->step[i];
         if (failed && !is_specific(s->op)) break;
         header_cell cell = {0};
         const char *q = header_step_match(h, s, c, p, end, &cell);
         if (!q) {
-            if (i < h->need) return false;
+            if (i < h->need) return 0;
             failed = true;
             continue;
         }
         p = q;
+        found++;
         if (i == h->main_ts)
             got.ts_ns = cell.ts_ns;
         else if (s->op != H_LIT)
@@ -425,5 +427,5 @@ bool header_parse(const header *h, const ts_context *c, str line, arena *mem, lo
     }
     if (h->syslog) got.service = str_sub(got.component, 0, str_find_char(got.component, '(', 0));
     *r = got;
-    return true;
+    return found;
 }

@@ -70,9 +70,9 @@ const char *header_step_match(const header *h, const header_step *s, const ts_co
 /* Skips blanks and terminal colour codes. */
 const char *header_skip_blank(const char *p, const char *end);
 bool header_starts(const header *h, const ts_context *c, str line);
-/* Fills time, severity, component, host, service, body and attributes (from `mem`) of *r. False,
- * and *r untouched, when the line starts no record. */
-bool header_parse(const header *h, const ts_context *c, str line, arena *mem, log_record *r);
+/* Fills time, severity, component, host, service, body and attributes (from `mem`; NULL: none) of
+ * *r. Returns how many columns were found; 0, and *r untouched, when the line starts no record. */
+unsigned header_parse(const header *h, const ts_context *c, str line, arena *mem, log_record *r);
 
 /* The contents of a COL_TRACE bracket; false when they are none. Parts left empty are empty. */
 bool header_trace_cell(str t, str *ret_service, str *ret_trace, str *ret_span);

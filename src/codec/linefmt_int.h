@@ -28,6 +28,7 @@ typedef struct line_join {
     char *p; /* text gathered so far, in batch->mem; NULL: a single piece so far, in `first` */
     size_t n, cap;
     str first;
+    str source;       /* container the text is from, where lines of several are mixed */
     size_t rec_plus1; /* the record it belongs to, its index in batch->rec + 1; 0 = none yet */
     bool partial;     /* the last piece said that more follows */
     bool stacked;     /* the message was followed by lines that continue it */
@@ -73,6 +74,7 @@ extern const line_fmt line_fmt_docker;       /* "docker": json-file driver, piec
 extern const line_fmt line_fmt_journal_json; /* "journal-json": journalctl -o json */
 extern const line_fmt line_fmt_json;         /* "json": any other object with known field names */
 extern const line_fmt line_fmt_cri;          /* "cri": Kubernetes container logs, P/F joined */
+extern const line_fmt line_fmt_prefixed;     /* "prefixed": container name before the text */
 extern const line_fmt line_fmt_logfmt;       /* "logfmt" */
 
 /* Formats whose records are several lines and may hold binary fields. */

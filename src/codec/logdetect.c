@@ -21,13 +21,15 @@ enum {
     RECORDS_SURE = 60,
     SECOND_LINES_MIN = 3,
     SECOND_SHARE_MIN = 50, /* one line in so many */
+    INNER_GROUPS_MAX = 16, /* services looked at for headers of their own */
     BINARY_LOOK_BYTES = 64 << 10,
     COLUMNS_BYTES = DESCRIBE_BYTES - 40 /* leaves room for the words around the columns */
 };
 
 static const line_fmt *const LINE_FMTS[] = {
-    &line_fmt_otlp_json,   &line_fmt_docker, &line_fmt_journal_json, &line_fmt_cri,
-    &line_fmt_syslog_5424, &line_fmt_access, &line_fmt_json,         &line_fmt_logfmt,
+    &line_fmt_otlp_json, &line_fmt_docker,   &line_fmt_journal_json,
+    &line_fmt_cri,       &line_fmt_prefixed, &line_fmt_syslog_5424,
+    &line_fmt_access,    &line_fmt_json,     &line_fmt_logfmt,
 };
 
 static const record_fmt *const RECORD_FMTS[] = {&record_fmt_journal_export, &record_fmt_json_doc};
@@ -140,7 +142,23 @@ static void choose_second(log_format *f, const sample *s) {
     mem_free(left.line);
 }
 
-/* The header of the messages inside container and JSON lines. */
+/* Tags and brackets alone are the message's own. */
+static bool is_useful_inner(const header *h) {
+    bool level = false;
+    for (unsigned i = 0; i < h->count; i++) level |= h->step[i].role == COL_LEVEL;
+    return level || h->main_ts < h->count;
+}
+
+static bool same_columns(const header *a, const header *b) {
+    if (a->count != b->count) return false;
+    for (unsigned i = 0; i < a->count; i++)
+        if (a->step[i].op != b->step[i].op || a->step[i].ts.kind != b->step[i].ts.kind ||
+            a->step[i].lit_n != b->step[i].lit_n || a->step[i].open != b->step[i].open)
+            return false;
+    return true;
+}
+
+/* The headers of the messages inside container and JSON lines, learned service by service. */
 static void learn_inner(log_format *f, const sample *s) {
     log_batch batch;
     log_batch_init(&batch);
@@ -150,23 +168,48 @@ static void learn_inner(log_format *f, const sample *s) {
         IGNORE(f->first.fmt->parse(&c, s->line[i], NULL)); /* what fails shows no message */
     line_finish(&c);
     str *body = mem_new_n(str, batch.count ? batch.count : 1);
-    size_t n = 0;
-    for (size_t i = 0; i < batch.count; i++)
-        if (batch.rec[i].body.n) body[n++] = batch.rec[i].body;
-    header h;
-    bool useful = n > 0 && header_learn(body, n, &f->ts, &h) && h.share >= 0.5;
-    /* Tags and brackets alone are the message's own. */
-    if (useful) {
-        bool level = false;
-        for (unsigned i = 0; i < h.count; i++) level |= h.step[i].role == COL_LEVEL;
-        useful = level || h.main_ts < h.count;
+    size_t first = 0;
+    unsigned group = 0;
+    for (; group < INNER_GROUPS_MAX && first < batch.count; group++) {
+        /* Records that are dealt with have lost their body. */
+        str service = batch.rec[first].service;
+        size_t n = 0, next = batch.count;
+        for (size_t i = first; i < batch.count; i++) {
+            log_record *r = &batch.rec[i];
+            bool of_group = str_eq(r->service, service);
+            if (of_group && r->body.n)
+                body[n++] = r->body;
+            else if (r->body.n)
+                next = MIN(next, i);
+            if (of_group) r->body = STR_NONE;
+        }
+        first = next;
+        header h;
+        if (n == 0 || !header_learn(body, n, &f->ts, &h) || !is_useful_inner(&h)) continue;
+        bool known = f->inner_count == INNER_HEADERS_MAX;
+        for (unsigned i = 0; i < f->inner_count && !known; i++)
+            known = same_columns(&f->inner[i], &h);
+        if (!known) f->inner[f->inner_count++] = h;
     }
-    if (useful) {
-        f->inner = h;
-        f->has_inner = true;
-    }
+    const header *h = &f->inner[0];
+    f->inner_stamped =
+        group == 1 && f->inner_count == 1 && h->main_ts < h->count && h->share >= 0.5;
     mem_free(body);
     log_batch_release(&batch);
+}
+
+/* JSON objects and logfmt behind a text header: worth a look at every message when one in ten of
+ * the sample is. */
+static void look_at_bodies(log_format *f, const sample *s) {
+    size_t structured = 0, all = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        log_record r = {0};
+        if (!header_parse(&f->first.hdr, &f->ts, s->line[i], NULL, &r)) continue;
+        all++;
+        structured += line_fmt_json.looks_like(r.body) ? line_fmt_json.score(r.body) > 0
+                                                       : line_fmt_logfmt.looks_like(r.body);
+    }
+    f->structured_bodies = structured > 0 && structured * 10 >= all;
 }
 
 /* ---- names ---- */
@@ -203,11 +246,12 @@ static void describe(log_format *f) {
     case FORMAT_HEADER:
     case FORMAT_LINES:
         describe_reader(&f->first, &b);
-        if (f->has_inner) {
+        for (unsigned i = 0; i < f->inner_count; i++) {
             char columns[COLUMNS_BYTES];
-            header_describe(&f->inner, columns, sizeof columns);
-            buf_fmt(&b, " (%s)", columns);
+            header_describe(&f->inner[i], columns, sizeof columns);
+            buf_fmt(&b, i ? ", (%s)" : " (%s)", columns);
         }
+        if (f->structured_bodies) buf_put(&b, S(" {fields}"));
         if (f->second.kind != FORMAT_PLAIN) {
             buf_put(&b, S(", also "));
             describe_reader(&f->second, &b);
@@ -297,7 +341,10 @@ rc log_format_detect(str text, const log_format_opts *opts, log_format **ret, er
     }
     if (code == RC_OK && (f->kind == FORMAT_HEADER || f->kind == FORMAT_LINES)) {
         if (automatic) choose_second(f, &s);
-        if (f->kind == FORMAT_LINES) learn_inner(f, &s);
+        if (f->kind == FORMAT_LINES)
+            learn_inner(f, &s);
+        else
+            look_at_bodies(f, &s);
         bool by_format = !o->max_line_bytes && f->kind == FORMAT_LINES;
         if (by_format && f->first.fmt->line_max_bytes > f->max_line_bytes)
             f->max_line_bytes = f->first.fmt->line_max_bytes;

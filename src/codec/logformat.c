@@ -73,9 +73,20 @@ bool line_reader_starts(const line_reader *r, const log_format *f, str prev, str
 static bool inner_parse(void *inner, const line_ctx *c, str text, log_record *r) {
     const log_format *f = inner;
     log_record got = {.ts_ns = TS_NONE};
-    if (!f->has_inner || !header_parse(&f->inner, c->ts, text, NULL, &got)) return false;
+    unsigned best = 0;
+    for (unsigned i = 0; i < f->inner_count; i++) { /* the header that explains most */
+        log_record one = {.ts_ns = TS_NONE};
+        unsigned found = header_parse(&f->inner[i], c->ts, text, NULL, &one);
+        if (found <= best) continue;
+        best = found;
+        got = one;
+    }
+    if (best == 0) return false;
     if (got.severity != SEV_NONE) r->severity = got.severity;
     if (got.component.n) r->component = got.component;
+    if (got.trace_id.n) r->trace_id = got.trace_id;
+    if (got.span_id.n) r->span_id = got.span_id;
+    if (got.service.n && r->service.n == 0) r->service = got.service;
     if (r->ts_ns == TS_NONE) r->ts_ns = got.ts_ns;
     if (got.body.n) r->body = got.body;
     return true;
@@ -84,11 +95,9 @@ static bool inner_parse(void *inner, const line_ctx *c, str text, log_record *r)
 static bool inner_continues(void *inner, str text) {
     const log_format *f = inner;
     if (trace_is_part(text)) return true;
-    if (!f->has_inner) return false;
-    /* With a header that stamps its lines, what has none continues. */
-    bool stamped = f->inner.main_ts < f->inner.count;
-    return stamped ? !header_starts(&f->inner, &f->ts, text)
-                   : text.n > 0 && (text.p[0] == ' ' || text.p[0] == '\t');
+    if (f->inner_count == 0) return false;
+    return f->inner_stamped ? !header_starts(&f->inner[0], &f->ts, text)
+                            : text.n > 0 && (text.p[0] == ' ' || text.p[0] == '\t');
 }
 
 void log_format_hooks(const log_format *f, line_ctx *c) {
@@ -168,7 +177,10 @@ static rc read_with(run *r, const line_reader *reader, str line, err *e) {
         return header_starts(&reader->hdr, &r->f->ts, line) ? RC_LIMIT : RC_INVALID;
     log_record *rec = line_record_add(&r->c, line);
     if (!rec) return RC_LIMIT;
-    if (header_parse(&reader->hdr, &r->f->ts, line, &b->mem, rec)) return RC_OK;
+    if (header_parse(&reader->hdr, &r->f->ts, line, &b->mem, rec)) {
+        if (r->f->structured_bodies) line_inner(&r->c, rec->body, rec);
+        return RC_OK;
+    }
     b->count--;
     return RC_INVALID;
 }

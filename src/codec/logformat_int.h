@@ -21,14 +21,17 @@ typedef struct line_reader {
     header hdr;
 } line_reader;
 
-enum { FORMAT_MAGIC = 0x4c466d74, DESCRIBE_BYTES = 240 };
+enum { FORMAT_MAGIC = 0x4c466d74, DESCRIBE_BYTES = 240, INNER_HEADERS_MAX = 4 };
 
 struct log_format {
     uint32_t magic;
     format_kind kind;
     line_reader first, second; /* second: for lines the first does not read; kind PLAIN = none */
-    header inner;              /* header of the messages inside container or JSON lines */
-    bool has_inner;
+    /* Headers of the messages inside container or JSON lines: a file may mix services. */
+    header inner[INNER_HEADERS_MAX];
+    unsigned inner_count;
+    bool inner_stamped;     /* one service, whose messages have a time: what has none continues */
+    bool structured_bodies; /* messages behind a text header may be JSON or logfmt */
     const record_fmt *records;
     ts_context ts;
     uint32_t max_line_bytes;

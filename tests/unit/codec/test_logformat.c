@@ -393,6 +393,49 @@ static void header_inside_containers(void **state) {
     release(&p);
 }
 
+static void structured_messages_behind_a_header(void **state) {
+    (void)state;
+    parsed p;
+    parse_text(&p,
+               S("2026-11-20T10:30:45.1Z {\"level\":\"error\",\"msg\":\"from json\",\"user\":7}\n"
+                 "2026-11-20T10:30:46.1Z {\"level\":\"info\",\"msg\":\"again\",\"user\":8}\n"
+                 "2026-11-20T10:30:47.1Z plain text\n"
+                 "2026-11-20T10:30:48.1Z level=warn msg=\"from logfmt\" user=9\n"),
+               "auto");
+    assert_int_equal(p.b.count, 4);
+    expect_str(p.b.rec[0].body, "from json");
+    assert_int_equal(p.b.rec[0].severity, SEV_ERROR);
+    assert_int_equal(p.b.rec[0].ts_ns, NOW + INT64_C(100000000));
+    expect_str(attr(&p.b.rec[0], "user"), "7");
+    expect_str(p.b.rec[2].body, "plain text");
+    expect_str(p.b.rec[3].body, "from logfmt");
+    assert_int_equal(p.b.rec[3].severity, SEV_WARN);
+    release(&p);
+}
+
+static void prefixed_lines_name_their_container(void **state) {
+    (void)state;
+    parsed p;
+    parse_text(&p,
+               S("web-1    | {\"level\":\"error\",\"msg\":\"from json\"}\n"
+                 "cache-1  | 1:M 20 Nov 2026 10:30:45.123 * Ready to accept connections\n"
+                 "web-1    | {\"level\":\"info\",\"msg\":\"again\"}\n"
+                 "cache-1  | 1:M 20 Nov 2026 10:30:46.123 # out of memory\n"
+                 "app-1    | Traceback (most recent call last):\n"
+                 "app-1    |   File \"a.py\", line 1, in <module>\n"
+                 "web-1    | {\"level\":\"info\",\"msg\":\"done\"}\n"),
+               "auto");
+    assert_true(str_starts(log_format_describe(p.f), S("prefixed")));
+    assert_int_equal(p.b.count, 6);
+    expect_str(p.b.rec[0].service, "web");
+    expect_str(p.b.rec[0].body, "from json");
+    expect_str(p.b.rec[1].service, "cache");
+    expect_str(p.b.rec[1].body, "Ready to accept connections");
+    assert_int_equal(p.b.rec[3].severity, SEV_WARN);
+    assert_int_equal(p.b.rec[4].line_count, 2);
+    release(&p);
+}
+
 static void mixed_files_have_two_formats(void **state) {
     (void)state;
     parsed p;
@@ -634,6 +677,8 @@ int main(void) {
         cmocka_unit_test(access_fields_become_attributes),
         cmocka_unit_test(syslog_5424_fields),
         cmocka_unit_test(header_inside_containers),
+        cmocka_unit_test(structured_messages_behind_a_header),
+        cmocka_unit_test(prefixed_lines_name_their_container),
         cmocka_unit_test(mixed_files_have_two_formats),
         cmocka_unit_test(damage_is_counted),
         cmocka_unit_test(long_lines_are_cut),
