@@ -669,7 +669,7 @@ static bool learn_from(learner *l, bool stamped) {
     h->need = (uint8_t)first_strong(h);
     bool level = false;
     for (unsigned i = 0; i < h->count; i++) level |= h->step[i].role == COL_LEVEL;
-    bool lead = h->count && h->step[0].op == H_BRACKET && l->n >= 3;
+    bool lead = h->count && h->step[0].op == H_BRACKET && h->step[0].open == '[' && l->n >= 3;
     return h->need > 0 && (stamped ? h->main_ts < h->count : level || lead);
 }
 

@@ -400,6 +400,36 @@ static bool starts_record(const log_format *f, str prev, str line) {
     return false;
 }
 
+/* No start was seen behind the first line. Records end all the same: at LOG_RECORD_LINES_MAX lines,
+ * and where the trace state machine, run from the chunk's start as parsing would, says that a line
+ * stands alone. So the memory of a reader is bounded by a thousand lines, whatever the text. */
+static size_t forward_boundary(const log_format *f, str chunk, size_t end) {
+    size_t at = 0, found = 0, lines = 0;
+    trace_state state = TRACE_NONE;
+    while (at < end) {
+        size_t from = at;
+        str line = take_line(chunk, &at);
+        bool blank = is_blank_line(line), starts = false;
+        line = str_sub(line, 0, f->max_line_bytes);
+        if (!blank && f->kind != FORMAT_HEADER) {
+            bool taken = f->kind == FORMAT_LINES &&
+                         (f->first.fmt->looks_like(line) ||
+                          (f->second.kind == FORMAT_LINES && f->second.fmt->looks_like(line)));
+            if (taken)
+                state = TRACE_NONE;
+            else
+                starts = !trace_continues(&state, line);
+        }
+        if (!blank && lines >= LOG_RECORD_LINES_MAX) starts = true;
+        if (starts) {
+            found = from;
+            lines = 0;
+        }
+        lines++;
+    }
+    return found;
+}
+
 size_t log_format_boundary(const log_format *f, str chunk) {
     MUST(f && f->magic == FORMAT_MAGIC);
     if (f->kind == FORMAT_RECORDS) {
@@ -423,7 +453,7 @@ size_t log_format_boundary(const log_format *f, str chunk) {
             return from;
         line = line_before(chunk, from, &from);
     }
-    return 0;
+    return forward_boundary(f, chunk, end);
 }
 
 void log_format_free(log_format *f) {

@@ -83,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
      * simple cover; their own targets look after them. */
     str d = log_format_describe(f);
     bool structured = str_has(d, S("docker")) || str_has(d, S("cri")) || str_has(d, S("json")) ||
-                      str_has(d, S("journal"));
+                      str_has(d, S("journal")) || str_has(d, S("prefixed"));
     buf once, parts;
     buf_init(&once, DUMP_MAX);
     buf_init(&parts, DUMP_MAX);

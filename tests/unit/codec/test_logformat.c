@@ -665,6 +665,43 @@ static void chunking_changes_nothing(void **state) {
     }
 }
 
+/* Text without a further start must not make a reader gather all of it. */
+static void boundaries_come_in_any_text(void **state) {
+    (void)state;
+    static const char *const FIRST[] = {
+        "2026-11-20 10:30:45 INFO first\n",
+        "{\"ts\":\"2026-11-20T10:30:45Z\",\"level\":\"info\",\"msg\":\"a\"}\n",
+        "starting\n",
+        "1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 2326\n",
+    };
+    static const char *const FILL[] = {"  indented text\n", "\tat a.b.C(D.java:1)\n",
+                                       "text at the margin\n", "\n  x\n"};
+    for (size_t i = 0; i < ARRAY_LEN(FIRST); i++) {
+        for (size_t k = 0; k < ARRAY_LEN(FILL); k++) {
+            buf t;
+            buf_init(&t, 1 << 20);
+            for (int n = 0; n < 5; n++) buf_put(&t, str_c(FIRST[i]));
+            log_format *f = detect(buf_str(&t), "auto");
+            for (int n = 0; n < 5000; n++) buf_put(&t, str_c(FILL[k]));
+            str text = buf_str(&t);
+            /* The first answer may be the last sure start; the second one is behind it. */
+            size_t at = log_format_boundary(f, text);
+            at += log_format_boundary(f, str_from(text, at));
+            assert_true(text.n - at < 2 * LOG_RECORD_LINES_MAX * strlen(FILL[k]));
+            buf whole, parts;
+            buf_init(&whole, DUMP_MAX);
+            buf_init(&parts, DUMP_MAX);
+            parse_in_blocks(f, text, text.n, NULL, &whole);
+            parse_in_blocks(f, text, 6000, NULL, &parts);
+            assert_true(str_eq(buf_str(&whole), buf_str(&parts)));
+            buf_release(&whole);
+            buf_release(&parts);
+            buf_release(&t);
+            log_format_free(f);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(format_is_found_by_looking),
@@ -684,6 +721,7 @@ int main(void) {
         cmocka_unit_test(long_lines_are_cut),
         cmocka_unit_test(full_batch_stops_at_a_record),
         cmocka_unit_test(chunking_changes_nothing),
+        cmocka_unit_test(boundaries_come_in_any_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
