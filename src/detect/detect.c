@@ -1,0 +1,384 @@
+/* detect.c - from a profile to findings: the scan that detectors share, and what becomes of their
+ * candidates.
+ *
+ *   profile + miner --> timeline, templates --> detectors --> candidates --> weigh, fold -->
+ * findings
+ *
+ * Weighing. A detector states surprise in bits and how many bits it needs so that its tests
+ * together stay within its part of the budget of false alarms (opts.false_alarms_per_scan, shared
+ * evenly). The level says how much a person should care: it needs both surprise beyond the need and
+ * concern (what the text says, the stated severity, the kind of change):
+ *
+ *     concern        excess >= 0    >= 8        >= 16
+ *     >= .85         Medium         High        Critical when a whole service is concerned, else
+ * High
+ *     >= .6          Medium         Medium      High
+ *     >= .4          Low            Low         Medium
+ *     below          Low            Low         Low; Medium from QUIET_EXCESS
+ *
+ * Folding. The same event shows in many ways. Per template only the strongest finding stays. Within
+ * a service and NEAR buckets, findings without concern of their own that accompany one with concern
+ * become Low; more than CLUSTER_MAX of a cluster are left out (counted).
+ *
+ * A scan with too little to go by is undetermined: it still reports what the text itself says. */
+#include "base/rng.h"
+#include "detect/detect_int.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    FINDINGS_DEFAULT = 200,
+    RECORDS_MIN = 50, /* fewer records tell nothing about what is normal */
+    BUCKETS_MIN = 8,
+    ARENA_MAX = 256 << 20,
+    CLUSTER_MAX = 12,
+};
+
+#define QUIET_EXCESS 60.0
+
+size_t scan_bucket(const scan *s, int64_t bucket) {
+    size_t a = 0, b = s->n;
+    while (a < b) {
+        size_t m = a + (b - a) / 2;
+        if (s->buckets[m] < bucket)
+            a = m + 1;
+        else
+            b = m;
+    }
+    return a < s->n && s->buckets[a] == bucket ? a : SIZE_MAX;
+}
+
+int64_t scan_bucket_ns(const scan *s, size_t i) { return profile_bucket_ns(s->p, s->buckets[i]); }
+
+int64_t scan_bucket_end_ns(const scan *s, size_t i) {
+    return profile_bucket_ns(s->p, s->buckets[i] + 1);
+}
+
+void scan_counts(const scan *s, const tmpl *t, double *x) {
+    memset(x, 0, s->n * sizeof(double));
+    for (size_t i = t->series_from; i < t->series_from + t->series_count; i++) {
+        const bucket_counts *b = &s->p->series.v[s->order[i]].buckets;
+        for (size_t k = 0; k < b->n; k++) {
+            size_t at = scan_bucket(s, b->v[k].bucket);
+            if (at != SIZE_MAX) x[at] += (double)b->v[k].count;
+        }
+    }
+}
+
+static int ref_place_cmp(const void *a, const void *b) {
+    const place *const *x = a, *const *y = b;
+    return place_cmp(*x, *y);
+}
+
+void scan_refs(const scan *s, const tmpl *t, size_t bucket, size_t to, finding *f) {
+    /* The earliest firsts of all series of the template within [bucket, to). */
+    const place *best[FINDING_REFS];
+    size_t n = 0;
+    for (size_t i = t->series_from; i < t->series_from + t->series_count; i++) {
+        const bucket_counts *b = &s->p->series.v[s->order[i]].buckets;
+        for (size_t k = 0; k < b->n; k++) {
+            size_t at = scan_bucket(s, b->v[k].bucket);
+            if (at == SIZE_MAX || at < bucket || at >= to) continue;
+            const place *p = &b->v[k].first;
+            if (n < FINDING_REFS) {
+                best[n++] = p;
+            } else {
+                if (place_cmp(p, best[n - 1]) >= 0) continue;
+                best[n - 1] = p;
+            }
+            qsort(best, n, sizeof(best[0]), ref_place_cmp);
+        }
+    }
+    f->ref_count = 0;
+    for (size_t i = 0; i < n; i++) f->refs[f->ref_count++] = place_ref(best[i]);
+    if (!n) f->refs[f->ref_count++] = place_ref(&t->first);
+}
+
+double scan_needed(const scan *s, double tests) {
+    double alarms = s->opts->false_alarms_per_scan > 0 ? s->opts->false_alarms_per_scan : 0.5;
+    double part = alarms / DETECTOR_COUNT;
+    return tests > part ? log2(tests / part) : 0;
+}
+
+candidate scan_candidate(const scan *s, const tmpl *t, finding_kind kind) {
+    candidate c = {.tmpl = (size_t)(t - s->tmpls), .bucket = SIZE_MAX, .concern = t->concern};
+    c.f = (finding){.kind = kind,
+                    .service = intern_str(&s->p->service_names, t->service),
+                    .component = t->component,
+                    .from_ns = TS_NONE,
+                    .to_ns = TS_NONE,
+                    .onset_ns = TS_NONE,
+                    .template_id = t->id,
+                    .template_text = t->text,
+                    .severity = t->severity,
+                    .failure_meaning = t->meaning};
+    return c;
+}
+
+void scan_add(scan *s, const candidate *c) {
+    if (s->found.n < 65536)
+        vec_push(&s->found, *c);
+    else
+        s->sum.findings_left_out++;
+}
+
+/* -- building the scan -- */
+
+/* The timeline without strays: a small group of buckets (under 1% of the records) that lies further
+ * from the rest than four times the rest's span is a wrong clock or a wrong parse. */
+static void build_timeline(scan *s) {
+    const bucket_counts *t = &s->p->timeline;
+    size_t from = 0, to = t->n;
+    double total = 0, gone = 0;
+    for (size_t i = 0; i < t->n; i++) total += (double)t->v[i].count;
+    for (size_t i = 0; i + 1 < to; i++) {
+        gone += (double)t->v[i].count;
+        if (gone > total / 100) break;
+        double span = (double)(t->v[to - 1].bucket - t->v[i + 1].bucket) + 1;
+        if ((double)(t->v[i + 1].bucket - t->v[i].bucket) > 4 * span) from = i + 1;
+    }
+    gone = 0;
+    for (size_t i = to; i-- > from + 1;) {
+        gone += (double)t->v[i].count;
+        if (gone > total / 100) break;
+        double span = (double)(t->v[i - 1].bucket - t->v[from].bucket) + 1;
+        if ((double)(t->v[i].bucket - t->v[i - 1].bucket) > 4 * span) to = i;
+    }
+    s->n = to - from;
+    s->buckets = (int64_t *)arena_bytes(&s->mem, (s->n + 1) * sizeof(int64_t), _Alignof(int64_t));
+    s->total = (double *)arena_bytes(&s->mem, (s->n + 1) * sizeof(double), _Alignof(double));
+    for (size_t i = 0; i < s->n; i++) {
+        s->buckets[i] = t->v[from + i].bucket;
+        s->total[i] = (double)t->v[from + i].count;
+    }
+    s->warmup = s->n / 5;
+}
+
+static double concern_of(double meaning, uint8_t level) {
+    double stated = level >= SEV_FATAL    ? 0.95
+                    : level >= SEV_ERROR2 ? 0.9
+                    : level >= SEV_ERROR  ? 0.75
+                    : level >= SEV_WARN   ? 0.45
+                                          : 0;
+    /* A stated harmless level is a judgement of the program's author: it counts against. */
+    if (level != SEV_NONE && level < SEV_WARN) meaning *= 0.8;
+    return 1 - (1 - stated) * (1 - meaning * (stated > 0 ? 0.5 : 1));
+}
+
+typedef struct order_key {
+    uint64_t template_id;
+    uint32_t service, series;
+} order_key;
+
+static int order_cmp(const void *a, const void *b) {
+    const order_key *x = a, *y = b;
+    if (x->service != y->service) return x->service < y->service ? -1 : 1;
+    if (x->template_id != y->template_id) return x->template_id < y->template_id ? -1 : 1;
+    return x->series < y->series ? -1 : x->series > y->series;
+}
+
+static void build_templates(scan *s) {
+    const log_profile *p = s->p;
+    size_t n = p->series.n;
+    order_key *keys = mem_new_n(order_key, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const log_series *v = &p->series.v[i];
+        uint64_t id = miner_template_of(s->m, v->shape);
+        keys[i] = (order_key){id ? id : v->shape, v->service, (uint32_t)i};
+    }
+    qsort(keys, n, sizeof(*keys), order_cmp);
+    s->order = (uint32_t *)arena_bytes(&s->mem, (n + 1) * sizeof(uint32_t), _Alignof(uint32_t));
+    s->tmpls = (tmpl *)arena_bytes(&s->mem, (n + 1) * sizeof(tmpl), _Alignof(tmpl));
+    for (size_t i = 0; i < n; i++) {
+        s->order[i] = keys[i].series;
+        const log_series *v = &p->series.v[keys[i].series];
+        bool same = i > 0 && keys[i].service == keys[i - 1].service &&
+                    keys[i].template_id == keys[i - 1].template_id;
+        tmpl *t = &s->tmpls[s->tmpl_count - (same ? 1 : 0)];
+        if (!same) {
+            s->tmpl_count++;
+            *t = (tmpl){.id = keys[i].template_id,
+                        .service = keys[i].service,
+                        .first = v->first,
+                        .last = v->last,
+                        .first_bucket = SIZE_MAX,
+                        .last_bucket = SIZE_MAX,
+                        .series_from = i};
+            template_info info;
+            if (miner_template(s->m, t->id, &info) == RC_OK) t->text = info.text;
+            if (v->component != INTERN_NONE)
+                t->component = intern_str(&p->components, v->component);
+        }
+        t->series_count++;
+        t->records += v->records;
+        t->errors += v->errors;
+        t->severity = MAX(t->severity, v->max_severity);
+        if (place_cmp(&v->first, &t->first) < 0) t->first = v->first;
+        if (place_cmp(&v->last, &t->last) > 0) t->last = v->last;
+        for (size_t k = 0; k < v->buckets.n; k++) {
+            size_t at = scan_bucket(s, v->buckets.v[k].bucket);
+            if (at == SIZE_MAX) continue;
+            if (t->first_bucket == SIZE_MAX || at < t->first_bucket) t->first_bucket = at;
+            if (t->last_bucket == SIZE_MAX || at > t->last_bucket) t->last_bucket = at;
+        }
+    }
+    for (size_t i = 0; i < s->tmpl_count; i++) {
+        tmpl *t = &s->tmpls[i];
+        t->meaning = detect_failure_meaning(t->text);
+        /* a level that only few of a template's records have says little about the template */
+        uint8_t level =
+            t->errors * 2 >= t->records || t->severity < SEV_ERROR ? t->severity : SEV_WARN;
+        t->concern = concern_of(t->meaning, level);
+    }
+    mem_free(keys);
+}
+
+static uint64_t base_key(str service, str text) { return str_hash_seed(text, str_hash(service)); }
+
+static void build_baseline(scan *s) {
+    s->base = s->opts->baseline;
+    if (!s->base) return;
+    const miner *m = s->opts->baseline_miner ? s->opts->baseline_miner : s->m;
+    map64_init(&s->base_templates, 1 << 17);
+    for (size_t i = 0; i < s->base->series.n; i++) {
+        const log_series *v = &s->base->series.v[i];
+        template_info info;
+        str service = intern_str(&s->base->service_names, v->service);
+        uint64_t id = miner_template_of(m, v->shape);
+        str text = id && miner_template(m, id, &info) == RC_OK ? info.text : STR_NONE;
+        uint64_t *by_text = map64_put(&s->base_templates, base_key(service, text), NULL);
+        if (by_text && text.n) *by_text += v->records;
+        uint64_t *by_shape = map64_put(&s->base_templates, mix64(v->shape), NULL);
+        if (by_shape) *by_shape += v->records;
+    }
+    for (size_t i = 0; i < s->tmpl_count; i++) {
+        tmpl *t = &s->tmpls[i];
+        str service = intern_str(&s->p->service_names, t->service);
+        t->in_baseline =
+            t->text.n && map64_get(&s->base_templates, base_key(service, t->text)) != NULL;
+        for (size_t k = t->series_from; k < t->series_from + t->series_count; k++) {
+            uint64_t shape = s->p->series.v[s->order[k]].shape;
+            t->in_baseline |= map64_get(&s->base_templates, mix64(shape)) != NULL;
+        }
+    }
+}
+
+/* -- weighing and folding -- */
+
+static finding_level level_of(const candidate *c) {
+    double excess = c->f.surprise_bits - c->needed;
+    bool whole = c->f.kind == FINDING_ERROR_RATIO || c->tmpl == SIZE_MAX;
+    if (excess < 0) return LEVEL_LOW;
+    if (c->concern >= 0.85) {
+        if (excess >= 16 && whole) return LEVEL_CRITICAL;
+        return excess >= 8 ? LEVEL_HIGH : LEVEL_MEDIUM;
+    }
+    if (c->concern >= 0.6) {
+        if (excess >= 40 && whole) return LEVEL_CRITICAL;
+        return excess >= 16 ? LEVEL_HIGH : LEVEL_MEDIUM;
+    }
+    if (c->concern >= 0.4) return excess >= 16 ? LEVEL_MEDIUM : LEVEL_LOW;
+    return excess >= QUIET_EXCESS ? LEVEL_MEDIUM : LEVEL_LOW;
+}
+
+static int candidate_cmp(const void *a, const void *b) {
+    const candidate *x = a, *y = b;
+    if (x->f.level != y->f.level) return x->f.level > y->f.level ? -1 : 1;
+    if (x->f.surprise_bits != y->f.surprise_bits) {
+        return x->f.surprise_bits > y->f.surprise_bits ? -1 : 1;
+    }
+    if (x->f.onset_ns != y->f.onset_ns) return x->f.onset_ns < y->f.onset_ns ? -1 : 1;
+    int by_service = str_cmp(x->f.service, y->f.service);
+    if (by_service) return by_service;
+    if (x->f.template_id != y->f.template_id) return x->f.template_id < y->f.template_id ? -1 : 1;
+    if (x->f.kind != y->f.kind) return x->f.kind < y->f.kind ? -1 : 1;
+    return str_cmp(x->f.subject, y->f.subject);
+}
+
+static bool near_in_time(const scan *s, const candidate *a, const candidate *b) {
+    if (a->bucket == SIZE_MAX || b->bucket == SIZE_MAX) return false;
+    size_t near = 2 + s->n / 128;
+    return a->bucket <= b->bucket + near && b->bucket <= a->bucket + near;
+}
+
+/* A candidate that only repeats a stronger one. */
+static bool repeats(const scan *s, const candidate *c, const candidate *stronger) {
+    if (c->tmpl != SIZE_MAX && c->tmpl == stronger->tmpl) {
+        bool both_params = c->f.kind == FINDING_NEW_VALUE || c->f.kind == FINDING_PARAM_OUTLIER;
+        return !both_params || near_in_time(s, c, stronger);
+    }
+    return false;
+}
+
+static void fold(scan *s, finding_set *out) {
+    size_t max = s->opts->max_findings ? s->opts->max_findings : FINDINGS_DEFAULT;
+    for (size_t i = 0; i < s->found.n; i++) s->found.v[i].f.level = level_of(&s->found.v[i]);
+    qsort(s->found.v, s->found.n, sizeof(candidate), candidate_cmp);
+    size_t kept = 0;
+    candidate *v = s->found.v;
+    for (size_t i = 0; i < s->found.n; i++) {
+        candidate c = v[i];
+        double excess = c.f.surprise_bits - c.needed;
+        /* Below the need only what speaks of a failure is worth a line. */
+        if (excess < 0 && c.concern < 0.4) continue;
+        bool drop = false;
+        size_t cluster = 0;
+        for (size_t k = 0; k < kept && !drop; k++) {
+            drop = repeats(s, &c, &v[k]);
+            if (str_eq(v[k].f.service, c.f.service) && near_in_time(s, &c, &v[k])) {
+                cluster++;
+                if (v[k].concern >= 0.6 && c.concern < 0.4 && c.f.kind != FINDING_STOPPED) {
+                    c.f.level = LEVEL_LOW;
+                }
+            }
+        }
+        if (drop) continue;
+        if (cluster >= CLUSTER_MAX || kept >= max) {
+            s->sum.findings_left_out++;
+            continue;
+        }
+        v[kept++] = c;
+    }
+    for (size_t i = 0; i < kept; i++) {
+        double excess = v[i].f.surprise_bits - v[i].needed;
+        v[i].f.confidence = 1 - exp2(-fmax(0, excess + 2) / 2);
+        if (v[i].f.confidence > 0.99) v[i].f.confidence = 0.99;
+        if (!finding_set_add(out, &v[i].f)) s->sum.findings_left_out++;
+    }
+    finding_set_sort(out);
+}
+
+rc detect_logs(const log_profile *p, const miner *m, const detect_opts *opts, finding_set *out,
+               detect_summary *ret, err *e) {
+    static const detect_opts defaults;
+    scan s = {.p = p, .m = m, .opts = opts ? opts : &defaults};
+    arena_init(&s.mem, "detect", ARENA_MAX);
+    s.sum.records = p->records;
+    build_timeline(&s);
+    build_templates(&s);
+    build_baseline(&s);
+    if (p->records < RECORDS_MIN) {
+        s.sum.undetermined = true;
+        s.sum.why_undetermined = S("few_records");
+    } else if (s.n == 0 || p->without_time * 2 > p->records) {
+        s.sum.undetermined = true;
+        s.sum.why_undetermined = S("no_time");
+    } else if (s.n < BUCKETS_MIN && !s.base) {
+        s.sum.undetermined = true;
+        s.sum.why_undetermined = S("short_time");
+    }
+    detect_new(&s);
+    detect_rate(&s);
+    detect_errors(&s);
+    detect_stopped(&s);
+    detect_params(&s);
+    detect_meaning(&s);
+    fold(&s, out);
+    *ret = s.sum;
+    vec_release(&s.found);
+    map64_release(&s.base_templates);
+    arena_release(&s.mem);
+    (void)e;
+    return RC_OK;
+}

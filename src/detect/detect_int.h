@@ -1,0 +1,91 @@
+/* detect_int.h - what the detectors of logs share: the timeline, the templates, candidates.
+ *
+ * One detector is one file with one function `detect_<what>(scan *)`: it reads the scan and calls
+ * scan_candidate. detect.c builds the scan, weighs candidates against the budget of false alarms,
+ * folds what belongs together and hands out findings. */
+#ifndef FL_DETECT_DETECT_INT_H
+#define FL_DETECT_DETECT_INT_H
+
+#include "detect/detect.h"
+#include "detect/profile_int.h"
+
+/* Detectors share the budget of false alarms evenly. */
+enum { DETECTOR_COUNT = 6 };
+
+/* A template within one service: the records that the detectors count. */
+typedef struct tmpl {
+    uint64_t id;
+    uint32_t service;
+    str text, component;
+    double meaning; /* of the text */
+    double concern; /* meaning and stated severity together, 0..1 */
+    uint8_t severity;
+    uint64_t records, errors;
+    place first, last;
+    size_t first_bucket, last_bucket; /* on the timeline; SIZE_MAX when outside it */
+    size_t occupied;                  /* buckets of the timeline with records */
+    size_t series_from, series_count; /* in scan.order */
+    bool in_baseline;
+} tmpl;
+
+typedef struct candidate {
+    finding f;     /* texts borrowed from the scan's arena, the miner, the profile */
+    double needed; /* bits that this detector asks for */
+    double concern;
+    size_t bucket; /* onset on the timeline, SIZE_MAX when none */
+    size_t tmpl;   /* index, SIZE_MAX when none */
+} candidate;
+
+typedef struct scan {
+    const log_profile *p;
+    const miner *m;
+    const detect_opts *opts;
+    arena mem;
+    /* The timeline: buckets with records, oldest first, without stray timestamps far from the rest.
+     * Time in which nobody logged anything is not on it. */
+    int64_t *buckets;
+    size_t n;
+    double *total;   /* [n] records */
+    size_t warmup;   /* buckets taken as the log's own past */
+    uint32_t *order; /* series by (service, template) */
+    tmpl *tmpls;
+    size_t tmpl_count;
+    VEC(candidate) found;
+    detect_summary sum;
+    /* of the baseline, when given */
+    const log_profile *base;
+    map64 base_templates; /* template text hash (with service) -> records in the baseline */
+} scan;
+
+/* Position of a bucket on the timeline: SIZE_MAX when it is not there. */
+size_t scan_bucket(const scan *s, int64_t bucket);
+int64_t scan_bucket_ns(const scan *s, size_t i);     /* begin */
+int64_t scan_bucket_end_ns(const scan *s, size_t i); /* end */
+/* Counts of a template per bucket into x[0..n). */
+void scan_counts(const scan *s, const tmpl *t, double *x);
+/* References of the records that come first in buckets from `bucket` on. */
+void scan_refs(const scan *s, const tmpl *t, size_t bucket, size_t to, finding *f);
+/* Bits that one of `tests` of a detector needs. */
+double scan_needed(const scan *s, double tests);
+/* Starts a candidate about a template (fills entity, texts, severity). */
+candidate scan_candidate(const scan *s, const tmpl *t, finding_kind kind);
+void scan_add(scan *s, const candidate *c);
+
+/* How surprising is a value above all of the past, by a tail fitted to the past's own peaks: see
+ * detect_rate.c. */
+typedef struct record_null {
+    double *sorted; /* past values > 0, ascending; workspace of capacity >= past */
+    size_t positive, past;
+} record_null;
+void record_null_add(record_null *r, double x);
+double record_null_bits(const record_null *r, double x, double scale);
+double record_null_max(const record_null *r);
+
+void detect_new(scan *s);
+void detect_rate(scan *s);
+void detect_errors(scan *s);
+void detect_stopped(scan *s);
+void detect_params(scan *s);
+void detect_meaning(scan *s);
+
+#endif

@@ -1,0 +1,287 @@
+/* detect_params.c - parameters of templates: levels that shift or creep, values far out, values
+ * never seen before in closed sets.
+ *
+ * Numbers. Only slots that measure something are judged: durations, sizes, percentages, or numbers
+ * named so ("took", "latency", "queue", ...); identifiers and counters drift by nature.
+ *   shift   median (log2) of a period against the periods before: D = |q - median(past)|, spread =
+ *           the largest such deviation in the past, at least SPREAD_MIN octaves;
+ *           surprise = log2(past + 1) + ALPHA log2(D / spread) for D > spread. The next period, if
+ *           there is one, must confirm at least half of D.
+ *   creep   medians rise with time: Spearman's rho over all periods, surprise of rho under no trend
+ *           (normal approximation rho sqrt(n - 1)), only when the change is at least CREEP octaves.
+ *           A creep has its onset where the median has left the first quarter's range.
+ *   far out the largest value against the tail of all others: log2(N) + alpha log2(max / second
+ *           largest bin), Hill's alpha over the upper twentieth.
+ * Closed sets. A slot with at most PROFILE_VALUES_MAX different values over many records gets a new
+ * one: log2(records before) - NOISE log2(1 + values that came late before it). Values that speak of
+ * a failure (or are HTTP status 5xx beside others below) raise the concern.
+ *
+ * Periods are 32 buckets. Tests: three a period and slot. */
+#include <math.h>
+
+#include "algo/stats.h"
+#include "algo/tails.h"
+#include "detect/detect_int.h"
+
+#define SPREAD_MIN 0.35 /* octaves; a bin is 1/8 */
+#define ALPHA      6.0
+#define CREEP      1.2
+#define NOISE_BITS 4.0
+
+enum {
+    PERIOD_RECORDS_MIN = 10,
+    PERIODS_MIN = 4,
+    CREEP_PERIODS_MIN = 8,
+    CLOSED_RECORDS_MIN = 100,
+    FAR_RECORDS_MIN = 200,
+    PERIODS_MAX = 4096,
+};
+
+static const char *const measures[] = {
+    "took",    "time",  "latency", "duration",      "elapsed",      "ms",      "millis",
+    "seconds", "delay", "wait",    "waited",        "size",         "bytes",   "memory",
+    "mem",     "heap",  "used",    "usage",         "queue",        "pending", "lag",
+    "depth",   "load",  "cpu",     "rss",           "backlog",      "active",  "length",
+    "len",     "rows",  "cost",    "response_time", "request_time", "pause",
+};
+
+/* Does a name contain one of the measures as a word? */
+static bool is_measure(str name) {
+    for (size_t i = 0; i < ARRAY_LEN(measures); i++) {
+        str m = str_c(measures[i]);
+        size_t at = str_find_nocase(name, m, 0);
+        if (at == STR_NPOS) continue;
+        bool left = at == 0 || !((name.p[at - 1] | 32) >= 'a' && (name.p[at - 1] | 32) <= 'z');
+        size_t end = at + m.n;
+        bool right = end >= name.n || !((name.p[end] | 32) >= 'a' && (name.p[end] | 32) <= 'z');
+        if (left && right) return true;
+    }
+    return false;
+}
+
+/* log2 of the quantile of a period (zeros and negatives count as the lowest). */
+static double period_quantile(const param_period *t, double q) {
+    double want = q * (double)(t->count - 1), seen = (double)t->low;
+    if (seen > want) return log2(profile_bin_value(0));
+    for (unsigned k = 0; k < t->bin_count; k++) {
+        seen += t->bins[k];
+        if (seen > want) return log2(profile_bin_value(t->bin_from + k));
+    }
+    return log2(fmax(t->max, profile_bin_value(0)));
+}
+
+static const char *unit_text(value_unit u) {
+    return u == UNIT_MS ? "ms" : u == UNIT_BYTES ? "bytes" : u == UNIT_PERCENT ? "%" : "";
+}
+
+static candidate param_candidate(const scan *s, const tmpl *t, const log_series *series, unsigned k,
+                                 finding_kind kind) {
+    candidate c = scan_candidate(s, t, kind);
+    str name = miner_slot_name(s->m, series->shape, k);
+    c.f.subject = name.n ? name : S("value");
+    return c;
+}
+
+static size_t period_onset_bucket(const scan *s, const param_period *t) {
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->buckets[i] >> PROFILE_PERIOD_SHIFT >= t->period) return i;
+    }
+    return SIZE_MAX;
+}
+
+static void level_candidate(scan *s, const tmpl *t, const log_series *series, unsigned k,
+                            const param_period *at, size_t rest, double before, double now,
+                            double bits, double needed) {
+    candidate c = param_candidate(s, t, series, k, FINDING_PARAM_OUTLIER);
+    c.needed = needed;
+    c.bucket = period_onset_bucket(s, at);
+    c.f.direction = now > before ? 1 : -1;
+    c.f.surprise_bits = bits;
+    c.f.observed = exp2(now);
+    c.f.expected = exp2(before);
+    c.f.unit = str_c(unit_text(series->params[k].unit));
+    c.f.from_ns = c.f.onset_ns = at->first.ns;
+    c.f.to_ns = s->p->last_ns;
+    c.f.refs[c.f.ref_count++] = place_ref(&at->first);
+    for (size_t i = 0; i < rest && c.f.ref_count < FINDING_REFS; i++) {
+        c.f.refs[c.f.ref_count++] = place_ref(&at[i].max_at);
+        c.f.record_count += at[i].count;
+    }
+    /* A measure that gets several times worse concerns people whatever the text says. */
+    double octaves = now - before;
+    c.concern = fmax(c.concern, octaves > 2 ? 0.65 : octaves > 1 ? 0.45 : 0.2);
+    scan_add(s, &c);
+}
+
+/* Returns true when a finding was made. */
+static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned k, double *q,
+                     double *work, double needed) {
+    const param_stat *stat = &series->params[k];
+    size_t n = 0;
+    const param_period *at[64];
+    for (size_t i = 0; i < stat->periods.n && n < ARRAY_LEN(at); i++) {
+        if (stat->periods.v[i].count < PERIOD_RECORDS_MIN) continue;
+        at[n] = &stat->periods.v[i];
+        q[n] = period_quantile(at[n], 0.5);
+        n++;
+    }
+    if (n < PERIODS_MIN) return false;
+    for (size_t i = PERIODS_MIN - 1; i < n; i++) {
+        memcpy(work, q, i * sizeof(double));
+        double center = stats_median(work, i), spread = SPREAD_MIN;
+        for (size_t j = 0; j < i; j++) spread = fmax(spread, fabs(q[j] - center));
+        double d = fabs(q[i] - center);
+        if (d <= spread || (i + 1 < n && fabs(q[i + 1] - center) < d / 2)) continue;
+        double bits = log2((double)i + 1) + ALPHA * log2(d / spread);
+        if (bits < needed) continue;
+        level_candidate(s, t, series, k, at[i], (size_t)(&stat->periods.v[stat->periods.n] - at[i]),
+                        center, q[i], bits, needed);
+        return true;
+    }
+    if (n < CREEP_PERIODS_MIN) return false;
+    double index[64], ranks[4 * 64];
+    for (size_t i = 0; i < n; i++) index[i] = (double)i;
+    double rho = stats_spearman(index, q, n, ranks);
+    memcpy(work, q, (n / 4) * sizeof(double));
+    double first = stats_median(work, n / 4), low = first;
+    memcpy(work, q + n - n / 4, (n / 4) * sizeof(double));
+    double now = stats_median(work, n / 4);
+    double bits = tail_normal(rho * sqrt((double)n - 1)) * 2;
+    if (rho <= 0 || now - first < CREEP || bits < needed) return false;
+    for (size_t i = 0; i < n / 4; i++) low = fmax(low, q[i]);
+    size_t onset = n / 4;
+    while (onset + 1 < n && q[onset] <= low + SPREAD_MIN) onset++;
+    level_candidate(s, t, series, k, at[onset],
+                    (size_t)(&stat->periods.v[stat->periods.n] - at[onset]), first, now, bits,
+                    needed);
+    return true;
+}
+
+static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k, double needed) {
+    const param_stat *stat = &series->params[k];
+    if (stat->numbers < FAR_RECORDS_MIN) return;
+    uint64_t *bins = arena_try_new_n(&s->mem, uint64_t, PROFILE_BINS);
+    if (!bins) return;
+    const param_period *top = NULL;
+    for (size_t i = 0; i < stat->periods.n; i++) {
+        const param_period *p = &stat->periods.v[i];
+        for (unsigned b = 0; b < p->bin_count; b++) bins[p->bin_from + b] += p->bins[b];
+        if (!top || p->max > top->max) top = p;
+    }
+    unsigned high = PROFILE_BINS - 1;
+    while (high > 0 && !bins[high]) high--;
+    if (bins[high] != 1) return; /* several values out there are a level, not an outlier */
+    unsigned second = high - (high > 0);
+    while (second > 0 && !bins[second]) second--;
+    /* Hill over the upper twentieth of the rest */
+    uint64_t k_top = stat->numbers / 20, taken = 0;
+    unsigned threshold = second;
+    while (threshold > 0 && taken + bins[threshold] <= k_top) taken += bins[threshold--];
+    double sum = 0;
+    for (unsigned b = threshold + 1; b <= second; b++) {
+        sum += (double)bins[b] * (b - threshold) / 8.0 * M_LN2;
+    }
+    double alpha = sum > 0 && taken > 4 ? fmin((double)taken / sum, ALPHA) : ALPHA;
+    double octaves = log2(top->max / profile_bin_value(second));
+    double bits = log2((double)stat->numbers) + fmax(alpha, 1) * octaves;
+    if (octaves < 1 || bits < needed) return;
+    candidate c = param_candidate(s, t, series, k, FINDING_PARAM_OUTLIER);
+    c.needed = needed;
+    c.bucket = scan_bucket(s, top->period << PROFILE_PERIOD_SHIFT);
+    c.f.direction = 1;
+    c.f.surprise_bits = bits;
+    c.f.observed = top->max;
+    c.f.expected = profile_bin_value(second);
+    c.f.unit = str_c(unit_text(stat->unit));
+    c.f.from_ns = c.f.to_ns = c.f.onset_ns = top->max_at.ns;
+    c.f.refs[c.f.ref_count++] = place_ref(&top->max_at);
+    c.f.record_count = 1;
+    scan_add(s, &c);
+}
+
+static bool is_server_error(const param_value *v) {
+    return v->text_bytes == 3 && v->text[0] == '5' && v->text[1] >= '0' && v->text[1] <= '9' &&
+           v->text[2] >= '0' && v->text[2] <= '9';
+}
+
+static bool is_status_set(const param_stat *stat) {
+    for (size_t i = 0; i < stat->values.n; i++) {
+        const param_value *v = &stat->values.v[i];
+        if (v->text_bytes != 3 || v->text[0] < '1' || v->text[0] > '5') return false;
+    }
+    return true;
+}
+
+static void new_values(scan *s, const tmpl *t, const log_series *series, unsigned k,
+                       double needed) {
+    const param_stat *stat = &series->params[k];
+    if (stat->open || stat->values.n < 2 || stat->seen < CLOSED_RECORDS_MIN) return;
+    int64_t warm_ns = scan_bucket_ns(s, s->warmup);
+    bool status = is_status_set(stat);
+    for (size_t i = 0; i < stat->values.n; i++) {
+        const param_value *v = &stat->values.v[i];
+        if (v->first.ns < warm_ns) continue;
+        size_t earlier = 0;
+        double known = 0;
+        for (size_t j = 0; j < stat->values.n; j++) {
+            const param_value *o = &stat->values.v[j];
+            if (o->first.ns >= warm_ns)
+                earlier += place_cmp(&o->first, &v->first) < 0;
+            else
+                known += (double)o->count;
+        }
+        double concern = detect_failure_meaning((str){v->text, v->text_bytes});
+        if (status && is_server_error(v)) concern = fmax(concern, 0.7);
+        double bits = log2(known + 1) - NOISE_BITS * log2(1 + (double)earlier) + 6 * concern;
+        if (bits < needed) continue;
+        candidate c = param_candidate(s, t, series, k, FINDING_NEW_VALUE);
+        c.concern = fmax(concern, 0.5 * c.concern);
+        c.f.subject =
+            str_fmt(&s->mem, "%.*s=%.*s", STR_ARG(c.f.subject), (int)v->text_bytes, v->text);
+        c.needed = needed;
+        c.bucket = SIZE_MAX;
+        for (size_t b = 0; b < s->n; b++) {
+            if (scan_bucket_ns(s, b) <= v->first.ns) c.bucket = b;
+        }
+        c.f.direction = 1;
+        c.f.surprise_bits = bits;
+        c.f.from_ns = c.f.onset_ns = v->first.ns;
+        c.f.to_ns = v->last.ns;
+        c.f.observed = (double)v->count;
+        c.f.unit = S("lines");
+        c.f.record_count = v->count;
+        c.f.refs[c.f.ref_count++] = place_ref(&v->first);
+        scan_add(s, &c);
+    }
+}
+
+void detect_params(scan *s) {
+    if (s->n < 8) return;
+    double *q = arena_try_new_n(&s->mem, double, 64), *work = arena_try_new_n(&s->mem, double, 64);
+    if (!q || !work) return;
+    double tests = 0;
+    for (size_t i = 0; i < s->p->series.n; i++) {
+        const log_series *series = &s->p->series.v[i];
+        for (unsigned k = 0; series->params && k < series->slot_count; k++) {
+            tests += (double)MAX(series->params[k].periods.n, (size_t)1);
+        }
+    }
+    double needed = scan_needed(s, tests * 3);
+    for (size_t i = 0; i < s->tmpl_count; i++) {
+        const tmpl *t = &s->tmpls[i];
+        for (size_t j = t->series_from; j < t->series_from + t->series_count; j++) {
+            const log_series *series = &s->p->series.v[s->order[j]];
+            for (unsigned k = 0; series->params && k < series->slot_count; k++) {
+                const param_stat *stat = &series->params[k];
+                s->sum.params_checked++;
+                new_values(s, t, series, k, needed);
+                if (stat->numbers < stat->seen * 9 / 10 || stat->unit == UNIT_MIXED) continue;
+                bool measured = stat->unit != UNIT_NONE && stat->unit != UNIT_OTHER;
+                if (!measured && !is_measure(miner_slot_name(s->m, series->shape, k))) continue;
+                if (!shift_of(s, t, series, k, q, work, needed)) {
+                    far_out(s, t, series, k, needed);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+/* detect_stopped.c - lines that stopped while the log goes on.
+ *
+ * A template is heartbeat-like when it came from (nearly) the beginning and its gaps, in buckets,
+ * are of one kind: Hill's index of the gaps is at least REGULAR. The silence at the end is judged
+ * as one more gap by the record null: log2(gaps + 1) + alpha log2((silence + 1) / (longest gap +
+ * 1)). Jobs that end stop as well: only templates present since the first tenth of the timeline are
+ * judged, with an even rate, and lines that took part in a closing sequence (a template of the same
+ * service that first appears in the last bucket before the silence and speaks of an end) are not
+ * told apart here; their level stays Low unless the whole service is silent.
+ * A service whose every record stops while others go on is one finding of its own.
+ * Tests: one a template. */
+#include <math.h>
+
+#include "algo/stats.h"
+#include "detect/detect_int.h"
+
+#define REGULAR   2.5
+#define ALPHA_MAX 6.0
+
+enum { RECORDS_MIN = 20, GAPS_MIN = 8 };
+
+/* Silence after the last occupied bucket; returns bits, 0 when not judged. */
+static double silence_bits(const scan *s, const double *x, double *gaps, size_t *ret_last,
+                           double *ret_rate) {
+    size_t n = 0, last = SIZE_MAX, first = SIZE_MAX;
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (x[i] <= 0) continue;
+        if (last != SIZE_MAX)
+            gaps[n++] = (double)(i - last);
+        else
+            first = i;
+        last = i;
+        sum += x[i];
+    }
+    if (last == SIZE_MAX || n < GAPS_MIN || first > s->n / 10) return 0;
+    size_t silence = s->n - 1 - last;
+    if (silence < 2) return 0;
+    double mean = sum / (double)(last - first + 1);
+    for (size_t i = first; i <= last; i++) squares += (x[i] - mean) * (x[i] - mean);
+    double variance = squares / (double)(last - first + 1);
+    if (variance > mean + 0.25 * mean * mean) return 0; /* uneven beyond counting noise */
+    stats_sort(gaps, n);
+    size_t k = n / 10 < 3 ? 3 : n / 10;
+    double alpha = stats_hill(gaps, n, k > 20 ? 20 : k, ALPHA_MAX);
+    if (alpha < REGULAR) return 0;
+    *ret_last = last;
+    *ret_rate = mean;
+    double bits = log2((double)n + 1) + alpha * log2(((double)silence + 1) / (gaps[n - 1] + 1));
+    /* the chance that an even stream of this rate is silent for so long */
+    return fmin(bits, mean * (double)silence * M_LOG2E);
+}
+
+static void service_counts(const scan *s, size_t service, double *x) {
+    memset(x, 0, s->n * sizeof(double));
+    const bucket_counts *b = &s->p->services.v[service].all;
+    for (size_t k = 0; k < b->n; k++) {
+        size_t at = scan_bucket(s, b->v[k].bucket);
+        if (at != SIZE_MAX) x[at] += (double)b->v[k].count;
+    }
+}
+
+static void silence_finding(const scan *s, candidate *c, size_t last, double bits, double rate,
+                            double needed) {
+    c->needed = needed;
+    c->bucket = last;
+    c->f.direction = -1;
+    c->f.surprise_bits = bits;
+    c->f.from_ns = c->f.onset_ns = scan_bucket_end_ns(s, last);
+    c->f.to_ns = s->p->last_ns;
+    c->f.observed = 0;
+    c->f.expected = rate / ldexp(1.0 / 60, (int)s->p->level);
+    c->f.unit = S("lines/min");
+}
+
+void detect_stopped(scan *s) {
+    if (s->n < 16) return;
+    double *x = arena_try_new_n(&s->mem, double, s->n),
+           *gaps = arena_try_new_n(&s->mem, double, s->n);
+    uint8_t *silent = arena_try_new_n(&s->mem, uint8_t, s->p->services.n + 1);
+    if (!x || !gaps || !silent) return;
+    size_t tests = s->p->services.n, last;
+    for (size_t i = 0; i < s->tmpl_count; i++) tests += s->tmpls[i].records >= RECORDS_MIN;
+    double needed = scan_needed(s, (double)tests), rate;
+    for (size_t i = 0; s->p->services.n > 1 && i < s->p->services.n; i++) {
+        if (s->p->services.v[i].records < RECORDS_MIN) continue;
+        service_counts(s, i, x);
+        double bits = silence_bits(s, x, gaps, &last, &rate);
+        if (bits < needed) continue;
+        silent[i] = 1;
+        candidate c = {.tmpl = SIZE_MAX, .concern = 0.7};
+        c.f = (finding){.kind = FINDING_STOPPED,
+                        .service = intern_str(&s->p->service_names, (uint32_t)i),
+                        .record_count = s->p->services.v[i].records};
+        /* its last record, as seen by its templates */
+        const tmpl *latest = NULL;
+        for (size_t k = 0; k < s->tmpl_count; k++) {
+            const tmpl *t = &s->tmpls[k];
+            if (t->service == i && (!latest || place_cmp(&t->last, &latest->last) > 0)) latest = t;
+        }
+        silence_finding(s, &c, last, bits, rate, needed);
+        if (latest) {
+            c.f.refs[c.f.ref_count++] = place_ref(&latest->last);
+            c.f.template_id = latest->id;
+            c.f.template_text = latest->text;
+            c.f.onset_ns = latest->last.ns;
+        }
+        scan_add(s, &c);
+    }
+    for (size_t i = 0; i < s->tmpl_count; i++) {
+        const tmpl *t = &s->tmpls[i];
+        if (t->records < RECORDS_MIN || silent[t->service]) continue;
+        scan_counts(s, t, x);
+        double bits = silence_bits(s, x, gaps, &last, &rate);
+        if (bits < needed) continue;
+        candidate c = scan_candidate(s, t, FINDING_STOPPED);
+        silence_finding(s, &c, last, bits, rate, needed);
+        c.f.onset_ns = t->last.ns;
+        c.f.record_count = t->records;
+        c.f.refs[c.f.ref_count++] = place_ref(&t->last);
+        scan_add(s, &c);
+    }
+}
