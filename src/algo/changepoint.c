@@ -38,7 +38,7 @@ static size_t pelt(const prefix *p, size_t n, double penalty, double *best, size
     size_t live_count = 1;
     live[0] = 0;
     for (size_t t = 1; t <= n; t++) {
-        double low = INFINITY;
+        double low = HUGE_VAL;
         for (size_t k = 0; k < live_count; k++) {
             double c = best[live[k]] + segment_cost(p, live[k], t) + penalty;
             if (c < low) {

@@ -38,7 +38,7 @@ static double lgam(double x) {
 
 /* ln(1 - e^x) for x <= 0 without loss at either end (Maechler 2012). */
 static double log1m_exp(double x) {
-    if (x >= 0) return -INFINITY;
+    if (x >= 0) return -HUGE_VAL;
     return x > -M_LN2 ? log(-expm1(x)) : log1p(-exp(x));
 }
 
@@ -69,7 +69,7 @@ static void log_gamma_large(double a, double x, double *ret_p, double *ret_q) {
 void tail_log_gamma_pq(double a, double x, double *ret_log_p, double *ret_log_q) {
     MUST(a > 0 && x >= 0);
     if (x == 0) {
-        *ret_log_p = -INFINITY;
+        *ret_log_p = -HUGE_VAL;
         *ret_log_q = 0;
         return;
     }
@@ -136,8 +136,8 @@ static double beta_fraction(double a, double b, double x) {
 /* y = 1 - x, given apart so that neither loses digits. */
 static void log_beta(double a, double b, double x, double y, double *ret_i, double *ret_rest) {
     if (x <= 0 || y <= 0) {
-        *ret_i = x <= 0 ? -INFINITY : 0;
-        *ret_rest = x <= 0 ? 0 : -INFINITY;
+        *ret_i = x <= 0 ? -HUGE_VAL : 0;
+        *ret_rest = x <= 0 ? 0 : -HUGE_VAL;
         return;
     }
     double front = lgam(a + b) - lgam(a) - lgam(b) + a * log(x) + b * log(y);

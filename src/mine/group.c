@@ -368,7 +368,7 @@ static bool rule_variety(grouping *g) {
             word++;
         }
     }
-    qsort(del.v, del.n, sizeof(deletion), deletion_cmp);
+    if (del.n > 1) qsort(del.v, del.n, sizeof(deletion), deletion_cmp);
     bool any = false;
     for (size_t i = 0; i < del.n;) {
         size_t j = i, words = 0;

@@ -79,7 +79,7 @@ static void median_is_the_middle_of_any_order(void **state) {
 
 /* Best partition by trying all 2^(n-1) of them. */
 static double brute_force(const double *v, size_t n, double penalty, uint32_t *ret_mask) {
-    double best = INFINITY;
+    double best = HUGE_VAL;
     for (uint32_t mask = 0; mask < 1u << (n - 1); mask++) {
         double cost = 0;
         size_t from = 0;
