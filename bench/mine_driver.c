@@ -2,7 +2,11 @@
  * bench/mine-speed.
  *
  *   mine_driver FILE              line number <TAB> template id <TAB> template text, for every line
- *   mine_driver --speed FILE [N]  learns and assigns the first N lines; prints figures */
+ *   mine_driver --speed FILE [N]  learns and assigns the first N lines; prints figures
+ *
+ * --without RULE (part, word-slot, variety, twin), --variety-min N, --shared-min N, --context-min N
+ * and
+ * --rounds N in front change the grouping, to measure what a rule is worth. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "mine/mine.h"
+#include "mine/mine_int.h"
 
 static str map_file(const char *path) {
     int fd = open(path, O_RDONLY);
@@ -50,7 +54,38 @@ static bool next_line(str *rest, str *line) {
     return true;
 }
 
+/* Takes one option and its value off the command line into t. */
+static bool tune(mine_tuning *t, const char *option, const char *value) {
+    uint32_t n = (uint32_t)strtoul(value, NULL, 10);
+    if (strcmp(option, "--variety-min") == 0)
+        t->variety_min = n;
+    else if (strcmp(option, "--shared-min") == 0)
+        t->shared_min = n;
+    else if (strcmp(option, "--context-min") == 0)
+        t->context_min = n;
+    else if (strcmp(option, "--rounds") == 0)
+        t->rounds_max = n;
+    else if (strcmp(option, "--without") != 0)
+        return false;
+    else if (strcmp(value, "twin") == 0)
+        t->twin = false;
+    else if (strcmp(value, "part") == 0)
+        t->part = false;
+    else if (strcmp(value, "word-slot") == 0)
+        t->word_slot = false;
+    else if (strcmp(value, "variety") == 0)
+        t->variety = false;
+    else
+        return false;
+    return true;
+}
+
 int main(int argc, char **argv) {
+    mine_tuning tuning = group_tuning();
+    while (argc > 3 && tune(&tuning, argv[1], argv[2])) {
+        argv += 2;
+        argc -= 2;
+    }
     bool speed = argc > 2 && strcmp(argv[1], "--speed") == 0;
     const char *path = speed ? argv[2] : argc > 1 ? argv[1] : NULL;
     if (!path) {
@@ -61,9 +96,9 @@ int main(int argc, char **argv) {
     str text = map_file(path), rest = text, line;
     size_t lines = 0, bytes = 0;
     for (; lines < limit && next_line(&rest, &line); lines++) bytes += line.n + 1;
-    uint64_t *shape = calloc(lines + 1, sizeof(*shape));
-    if (!shape) return 1;
-    memset(shape, 0, (lines + 1) * sizeof(*shape));
+    uint64_t *line_shape = calloc(lines + 1, sizeof(*line_shape));
+    if (!line_shape) return 1;
+    memset(line_shape, 0, (lines + 1) * sizeof(*line_shape));
 
     miner *m;
     err e = {0};
@@ -71,13 +106,14 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", e.msg);
         return 1;
     }
+    m->tuning = tuning;
     log_slot slots[SLOTS_MAX];
     uint64_t slot_total = 0;
     double t0 = cpu_seconds();
     rest = text;
     for (size_t i = 0; i < lines && next_line(&rest, &line); i++) {
         uint32_t n;
-        shape[i] = miner_add(m, line, slots, SLOTS_MAX, &n);
+        line_shape[i] = miner_add(m, line, slots, SLOTS_MAX, &n);
         slot_total += n;
     }
     double t1 = cpu_seconds();
@@ -86,7 +122,7 @@ int main(int argc, char **argv) {
     uint64_t unknown = 0, check = 0;
     if (speed) {
         for (size_t i = 0; i < lines; i++) {
-            uint64_t id = miner_template_of(m, shape[i]);
+            uint64_t id = miner_template_of(m, line_shape[i]);
             unknown += id == 0;
             check ^= id;
         }
@@ -105,11 +141,11 @@ int main(int argc, char **argv) {
     } else {
         for (size_t i = 0; i < lines; i++) {
             template_info t = {0};
-            IGNORE(miner_template(m, shape[i], &t)); /* unknown: id 0 and no text */
+            IGNORE(miner_template(m, line_shape[i], &t)); /* unknown: id 0 and no text */
             printf("%zu\t%016llx\t%.*s\n", i + 1, (unsigned long long)t.id, STR_ARG(t.text));
         }
     }
     miner_free(m);
-    free(shape);
+    free(line_shape);
     return 0;
 }

@@ -10,19 +10,25 @@
  * punctuation and units drop out. What is a union here is a union in the disjoint-set forest over
  * shapes; what is generalised, is a word of a shape turned into S for the following rounds.
  *
- *   same words   Shapes with the same sequence of words are one template. This alone gives .87 GA
- *                over 16 public sets; values of several words and optional values need nothing
- *                more.
- *   chunk        A blank-separated chunk of words and slots ("host:80") equals a lone slot at the
- *                same place in another shape.
- *   word = slot  A shape whose word i were a slot would equal another shape that has a slot there:
- *                the word is a value. ("rhost=db.example" beside "rhost=10.0.0.1".)
- *   many words   VARIETY_MIN or more different words at one place, all else equal: values.
- *                Not the first word, and CONTEXT_MIN further words must stand around it.
- *   cue word     After "user", "login" ... two different words will do. Not for key=value, where
- *                people count different values as different statements.
- *   rounds       Places found to be values are generalised, all at once, and the rules run again:
- *                at most ROUNDS_MAX times.
+ * Same words: shapes with the same sequence of words are one template. This alone gives .87 GA over
+ * 16 public sets; values of several words and optional values need nothing more.
+ *
+ * Part = slot: a part of words and slots that hang together ("host:80", or a value behind '=' such
+ * as "Source{10113}") stands where another shape, equal otherwise, has a lone slot; for a value
+ * behind '=' a lone word will do ("null").
+ *
+ * Word = slot: a shape whose word i were a slot would equal another shape that has a slot there:
+ * the word is a value. ("rhost=db.example" beside "rhost=10.0.0.1".)
+ *
+ * Many words: VARIETY_MIN or more different words at one place, all else equal, are values. Not the
+ * first word, and CONTEXT_MIN further words must stand around it.
+ *
+ * Twin places: SHARED_MIN or more words that vary at one place vary at a place of another statement
+ * too: values of one kind. ("session opened for user ann|bob|eve", "session closed for user
+ * ann|bob|eve".) Opposites vary at one place only.
+ *
+ * Rounds: places found to be values are generalised, all at once, and the rules run again, at most
+ * ROUNDS_MAX times.
  *
  * Each rule asks "do shapes exist such that ..." about all shapes of the round at once, so the
  * result depends on the set alone. Rules look only at shapes, never at lines: grouping 10,000
@@ -31,7 +37,8 @@
  * Replaced sequences are looked up by a positional sum hash: H = sum of mix(token, place), so that
  * H with one place changed costs O(1), and "delete one" over all places is linear in the tokens.
  *
- * Limits: SHAPE_TOKENS_MAX tokens of a shape are looked at, DELETE_MAX places are tried per shape.
+ * Limits: SHAPE_TOKENS_MAX tokens of a shape are looked at; DELETE_MAX places and PARTS_TRIED_MAX
+ * parts are tried per shape.
  *
  * Rejected: Drain's tree by length (values of several words split; Drain3 issues 17, 66), Spell's
  * longest common subsequence over all pairs (quadratic), similarity thresholds (they merge
@@ -43,19 +50,36 @@
 #include "base/rng.h"
 
 enum {
-    VARIETY_MIN = 6, /* different words at one place that make it a variable */
+    VARIETY_MIN = 8, /* different words at one place that make it a variable */
     CONTEXT_MIN = 2, /* words that must remain around it */
     ROUNDS_MAX = 4,
-    DELETE_MAX = 64
+    DELETE_MAX = 64,
+    PARTS_TRIED_MAX = 32,
+    SHARED_MIN = 3,        /* words two places have in common, to be twins */
+    TWIN_WORDS_MAX = 16,   /* words of a place that are looked up */
+    TWIN_PLACES_MAX = 32,  /* places looked at per word */
+    TWIN_ENTRIES_MAX = 256 /* of a place, for the check that it is another statement's */
 };
+
+mine_tuning group_tuning(void) {
+    return (mine_tuning){.part = true,
+                         .word_slot = true,
+                         .variety = true,
+                         .twin = true,
+                         .variety_min = VARIETY_MIN,
+                         .shared_min = SHARED_MIN,
+                         .context_min = CONTEXT_MIN,
+                         .rounds_max = ROUNDS_MAX};
+}
 
 enum { GTOK_WORD, GTOK_STRONG, GTOK_WEAK };
 
 typedef struct gtok {
-    uint64_t hash;  /* of a word; differs for a word behind '=' */
+    uint64_t hash;  /* of a word; differs for words behind and before '=' */
+    uint64_t plain; /* of a word wherever it stands */
     uint16_t chunk; /* number of the blank-separated chunk it stands in */
+    uint16_t span;  /* tokens of the value behind '=' that begins here; 0 or 1: no part */
     uint8_t kind;
-    bool cue;   /* names what follows: user, login */
     bool value; /* stands behind '=' */
     bool key;   /* stands right before '=': never a value itself */
 } gtok;
@@ -76,8 +100,15 @@ typedef struct pair {
 typedef struct deletion {
     uint64_t bucket, word;
     uint32_t shape, at; /* at: index among the shape's words */
-    bool cue;           /* behind a cue word and not behind '=' */
 } deletion;
+
+/* Tokens [from, to) of a shape taken as one slot; hash: of the shape's tokens then. */
+typedef struct part {
+    uint64_t hash;
+    uint32_t shape;
+    uint16_t from, to;
+    bool value; /* behind '=' */
+} part;
 
 typedef struct grouping {
     miner *m;
@@ -87,7 +118,10 @@ typedef struct grouping {
     pair *by_words; /* shapes sorted by word_hash */
     pair *by_full;  /* shapes that have strong slots, sorted by full_hash */
     size_t full_count;
-    uint64_t *mark; /* bit per token: generalise at the end of the round */
+    VEC(part) parts; /* sorted by hash */
+    /* What the round found, applied at its end: */
+    uint64_t *mark; /* bit per token: becomes a slot */
+    part *collapse; /* per shape: its part that becomes a slot; to = 0: none */
 } grouping;
 
 #define HASH_STRONG 0x9e3779b97f4a7c15u
@@ -127,15 +161,6 @@ static void join(grouping *g, uint32_t a, uint32_t b) {
 
 /* ---- tokens of a shape ---- */
 
-static bool is_cue(str w) {
-    static const char *const cues[] = {"user", "username", "uid", "login", "account"};
-    if (w.n < 3 || w.n > 8) return false;
-    for (size_t i = 0; i < ARRAY_LEN(cues); i++) {
-        if (str_eq_nocase(w, str_c(cues[i]))) return true;
-    }
-    return false;
-}
-
 static char closing(char c) {
     switch (c) {
     case '(':
@@ -151,45 +176,37 @@ static char closing(char c) {
     }
 }
 
-/* Where the value that begins at text[from], right behind '=', ends if it is a composite of words
- * and slots ("WorkSource{10113}", "Popup:9b04"): the offset behind it; 0 when it is no composite.
- * *slot: first slot at or after `from`; moved behind the value. */
-static size_t composite_end(const shape *s, const scanner *x, size_t from, uint32_t *slot) {
+/* Where the value ends that begins at text[from], right behind '=': at a blank, comma or closing
+ * bracket, unless these stand in brackets of the value. `from` when the brackets do not match. */
+static size_t value_end(const shape *s, size_t from) {
     enum { DEPTH_MAX = 16 };
     char open[DEPTH_MAX];
     int depth = 0;
-    uint32_t k = *slot;
     size_t i = from;
-    bool slots = false;
-    while (i < s->text_bytes) {
+    for (uint32_t k = 0; i < s->text_bytes; i++) {
+        while (k < s->slot_count && s->slot[k].offset < i) k++;
         if (k < s->slot_count && i == s->slot[k].offset) {
-            slots = true;
-            i += s->slot[k++].bytes;
+            i += s->slot[k].bytes - 1;
             continue;
         }
         char c = s->text[i];
-        if (c == ' ' && depth == 0) break;
         if (closing(c)) {
-            if (depth == DEPTH_MAX) return 0;
+            if (depth == DEPTH_MAX) return from;
             open[depth++] = closing(c);
-        } else if (depth > 0 && c == open[depth - 1]) {
-            depth--;
-        } else if (depth == 0 && (c == ',' || c == ';' || c == ')' || c == ']' || c == '}' ||
-                                  c == '>' || c == '"')) {
+        } else if (depth > 0) {
+            depth -= c == open[depth - 1];
+        } else if (c == ' ' || memchr(",;)]}>\"", c, 7)) {
             break;
         }
-        i++;
     }
-    (void)x;
-    if (!slots || depth > 0) return 0;
-    *slot = k;
-    return i;
+    return depth ? from : i;
 }
 
-static void push_tok(grouping *g, gshape *gs, gtok t) {
-    if (gs->n >= SHAPE_TOKENS_MAX) return;
+static bool push_tok(grouping *g, gshape *gs, gtok t) {
+    if (gs->n >= SHAPE_TOKENS_MAX) return false;
     vec_push(&g->tok, t);
     gs->n++;
+    return true;
 }
 
 static void tokenize(grouping *g, uint32_t index) {
@@ -201,50 +218,43 @@ static void tokenize(grouping *g, uint32_t index) {
     size_t at = 0;
     uint16_t chunk = 0;
     bool after_equals = false, after_dot = false;
-    for (uint32_t k = 0; k <= s->slot_count;) {
+    size_t span_end = 0; /* offset where the value ends that began at token span_at */
+    uint32_t span_at = 0;
+    for (uint32_t k = 0; k <= s->slot_count; k++) {
         size_t end = k < s->slot_count ? s->slot[k].offset : text.n;
         scan_tok t;
-        bool moved = false;
         while (scan_next_token(x, text, &at, end, &t)) {
             char c = text.p[t.offset];
             bool dot = t.kind == TOK_PUNCT && c == '.';
             if (t.kind == TOK_SPACE || (dot && after_dot)) chunk += chunk < UINT16_MAX;
             if (t.kind == TOK_WORD) {
                 str w = str_make(text.p + t.offset, t.bytes);
-                uint32_t k2 = k;
-                size_t to = after_equals ? composite_end(s, x, t.offset, &k2) : 0;
-                if (to > t.offset + t.bytes) {
-                    push_tok(g, gs, (gtok){.chunk = chunk, .kind = GTOK_STRONG, .value = true});
-                    at = to;
-                    after_equals = after_dot = false;
-                    if (k2 != k) {
-                        k = k2;
-                        moved = true;
-                        break;
-                    }
-                    continue;
-                }
-                uint64_t h = str_hash_seed(w, after_equals ? 1 : 0);
                 bool key = t.offset + t.bytes < text.n && text.p[t.offset + t.bytes] == '=';
-                push_tok(g, gs, (gtok){h, chunk, GTOK_WORD, is_cue(w), after_equals, key});
+                uint64_t h = str_hash_seed(w, (after_equals ? 1u : 0u) | (key ? 2u : 0u));
+                if (after_equals && t.offset >= span_end) {
+                    span_end = value_end(s, t.offset);
+                    span_at = gs->n;
+                }
+                gtok word = {h, str_hash(w), chunk, 0, GTOK_WORD, after_equals, key};
+                if (push_tok(g, gs, word) && t.offset < span_end) {
+                    g->tok.v[gs->first + span_at].span = (uint16_t)(gs->n - span_at);
+                }
             }
             if (t.kind != TOK_SPACE) {
                 after_equals = t.kind == TOK_PUNCT && c == '=';
                 after_dot = dot;
             }
         }
-        if (moved) continue;
-        if (k < s->slot_count) {
-            /* A dotted name is evidence as a value of key=value only. */
-            bool strong = (s->slot[k].types & SHAPE_STRONG) ||
-                          (after_equals && s->slot[k].types == 1u << SLOT_ID);
-            gtok v = {
-                .chunk = chunk, .kind = strong ? GTOK_STRONG : GTOK_WEAK, .value = after_equals};
-            push_tok(g, gs, v);
-            at = s->slot[k].offset + s->slot[k].bytes;
-            after_equals = after_dot = false;
+        if (k == s->slot_count) break;
+        /* A dotted name is evidence as a value of key=value only. */
+        const slot_stat *st = &s->slot[k];
+        bool strong = (st->types & SHAPE_STRONG) || (after_equals && st->types == 1u << SLOT_ID);
+        gtok v = {.chunk = chunk, .kind = strong ? GTOK_STRONG : GTOK_WEAK, .value = after_equals};
+        if (push_tok(g, gs, v) && st->offset < span_end) {
+            g->tok.v[gs->first + span_at].span = (uint16_t)(gs->n - span_at);
         }
-        k++;
+        at = st->offset + st->bytes;
+        after_equals = after_dot = false;
     }
 }
 
@@ -304,7 +314,7 @@ static void index_round(grouping *g) {
         gshape *gs = &g->shape[i];
         rehash(g, gs);
         g->by_words[i] = (pair){gs->word_hash, i};
-        if (gs->words >= CONTEXT_MIN && has_strong(g, gs)) {
+        if (gs->words >= g->m->tuning.context_min && has_strong(g, gs)) {
             g->by_full[g->full_count++] = (pair){gs->full_hash, i};
         }
     }
@@ -340,14 +350,119 @@ static void mark_word(grouping *g, uint64_t word_hash, uint32_t at, uint32_t wit
     }
 }
 
-/* "many words" and "cue word". */
+/* A place: deletions [first, end) of one bucket. */
+typedef struct place {
+    size_t first, end;
+    uint32_t words; /* different ones */
+} place;
+
+typedef struct place_word {
+    uint64_t word;
+    uint32_t place;
+} place_word;
+
+static int place_word_cmp(const void *a, const void *b) {
+    const place_word *x = a, *y = b;
+    if (x->word != y->word) return x->word < y->word ? -1 : 1;
+    return x->place < y->place ? -1 : x->place > y->place;
+}
+
+static int u32_cmp(const void *a, const void *b) {
+    const uint32_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static bool share_a_shape(const deletion *del, const place *a, const place *b) {
+    for (size_t i = a->first; i < a->end; i++) {
+        for (size_t j = b->first; j < b->end; j++) {
+            if (del[i].shape == del[j].shape) return true;
+        }
+    }
+    return false;
+}
+
+/* Does place `p` have SHARED_MIN words or more in common with a place of another statement? words:
+ * all words of places that have so many, sorted. */
+static bool has_twin(const deletion *del, const place *places, uint32_t p, const place_word *words,
+                     size_t word_count, uint32_t shared_min) {
+    uint32_t others[TWIN_WORDS_MAX * TWIN_PLACES_MAX];
+    size_t n = 0;
+    const place *me = &places[p];
+    uint32_t looked = 0;
+    for (size_t i = me->first; i < me->end && looked < TWIN_WORDS_MAX; i++) {
+        if (i > me->first && del[i].word == del[i - 1].word) continue;
+        looked++;
+        size_t lo = 0, hi = word_count;
+        while (lo < hi) {
+            size_t mid = lo + (hi - lo) / 2;
+            if (words[mid].word < del[i].word)
+                lo = mid + 1;
+            else
+                hi = mid;
+        }
+        for (size_t k = 0; k < TWIN_PLACES_MAX && lo + k < word_count; k++) {
+            if (words[lo + k].word != del[i].word) break;
+            if (words[lo + k].place != p) others[n++] = words[lo + k].place;
+        }
+    }
+    qsort(others, n, sizeof(others[0]), u32_cmp);
+    for (size_t i = 0; i < n;) {
+        size_t j = i;
+        while (j < n && others[j] == others[i]) j++;
+        const place *o = &places[others[i]];
+        bool small = o->end - o->first <= TWIN_ENTRIES_MAX;
+        if (j - i >= shared_min && (!small || !share_a_shape(del, me, o))) return true;
+        i = j;
+    }
+    return false;
+}
+
+/* Decides for each place whether its words are values. del: sorted. */
+static bool judge_places(grouping *g, const deletion *del, size_t count) {
+    const mine_tuning *tune = &g->m->tuning;
+    VEC(place) places = {0};
+    VEC(place_word) words = {0};
+    for (size_t i = 0; i < count;) {
+        place p = {.first = i, .end = i};
+        for (; p.end < count && del[p.end].bucket == del[i].bucket; p.end++) {
+            p.words += p.end == i || del[p.end].word != del[p.end - 1].word;
+        }
+        if (p.words >= MIN(tune->shared_min, tune->variety_min)) {
+            for (size_t k = p.first; k < p.end; k++) {
+                if (k > p.first && del[k].word == del[k - 1].word) continue;
+                vec_push(&words, (place_word){del[k].word, (uint32_t)places.n});
+            }
+            vec_push(&places, p);
+        }
+        i = p.end;
+    }
+    if (words.n) qsort(words.v, words.n, sizeof(place_word), place_word_cmp);
+    bool any = false;
+    for (uint32_t i = 0; i < places.n; i++) {
+        const place *p = &places.v[i];
+        bool values = tune->variety && p->words >= tune->variety_min;
+        if (!values && tune->twin && p->words >= tune->shared_min) {
+            values = has_twin(del, places.v, i, words.v, words.n, tune->shared_min);
+        }
+        if (!values) continue;
+        for (size_t k = p->first; k < p->end; k++) {
+            mark_word(g, g->shape[del[k].shape].word_hash, del[k].at, del[p->first].shape);
+        }
+        any = true;
+    }
+    vec_release(&places);
+    vec_release(&words);
+    return any;
+}
+
+/* "many words" and "twin places". */
 static bool rule_variety(grouping *g) {
     VEC(deletion) del = {0};
     size_t n = g->m->shape_count;
     for (size_t p = 0; p < n; p++) {
         if (p > 0 && g->by_words[p].hash == g->by_words[p - 1].hash) continue; /* one speaks */
         const gshape *gs = &g->shape[g->by_words[p].shape];
-        if (gs->words < CONTEXT_MIN + 1) continue;
+        if (gs->words < g->m->tuning.context_min + 1) continue;
         uint64_t sum = 0;
         uint32_t word = 0;
         for (uint32_t i = 0; i < gs->n; i++) {
@@ -355,59 +470,74 @@ static bool rule_variety(grouping *g) {
             if (t->kind == GTOK_WORD) sum += term(t->hash, word++);
         }
         word = 0;
-        bool cue = false;
         for (uint32_t i = 0; i < gs->n && word < DELETE_MAX; i++) {
             const gtok *t = &g->tok.v[gs->first + i];
             if (t->kind != GTOK_WORD) continue;
             if (word > 0 && !t->key) {
                 uint64_t rest = sum - term(t->hash, word) + term(HASH_HOLE, word);
-                vec_push(&del, (deletion){mix64(rest + gs->words), t->hash, g->by_words[p].shape,
-                                          word, cue && !t->value});
+                vec_push(&del,
+                         (deletion){mix64(rest + gs->words), t->plain, g->by_words[p].shape, word});
             }
-            cue = t->cue;
             word++;
         }
     }
-    if (del.n > 1) qsort(del.v, del.n, sizeof(deletion), deletion_cmp);
     bool any = false;
-    for (size_t i = 0; i < del.n;) {
-        size_t j = i, words = 0;
-        bool cue = true;
-        for (; j < del.n && del.v[j].bucket == del.v[i].bucket; j++) {
-            words += j == i || del.v[j].word != del.v[j - 1].word;
-            cue &= del.v[j].cue;
-        }
-        if (words >= VARIETY_MIN || (cue && words >= 2)) {
-            for (size_t k = i; k < j; k++) {
-                uint64_t h = g->shape[del.v[k].shape].word_hash;
-                mark_word(g, h, del.v[k].at, del.v[i].shape);
-            }
-            any = true;
-        }
-        i = j;
+    if (del.n) {
+        qsort(del.v, del.n, sizeof(deletion), deletion_cmp);
+        any = judge_places(g, del.v, del.n);
     }
     vec_release(&del);
     return any;
 }
 
-/* "word = slot". */
+static size_t lower_part(const grouping *g, uint64_t hash) {
+    size_t lo = 0, hi = g->parts.n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (g->parts.v[mid].hash < hash)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* The part becomes a slot at the end of the round; of several the first, the longer one. */
+static void collapse_later(grouping *g, const part *p) {
+    part *now = &g->collapse[p->shape];
+    if (now->to == 0 || p->from < now->from || (p->from == now->from && p->to > now->to)) *now = *p;
+}
+
+static uint64_t token_sum(const grouping *g, const gshape *gs) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < gs->n; i++) sum += term(tok_hash(&g->tok.v[gs->first + i]), i);
+    return sum;
+}
+
+/* "word = slot", and the word side of "part = slot". */
 static bool rule_word_is_slot(grouping *g) {
     bool any = false;
     for (uint32_t s = 0; s < g->m->shape_count; s++) {
         const gshape *gs = &g->shape[s];
-        if (gs->words < CONTEXT_MIN + 1) continue;
-        uint64_t sum = 0;
-        for (uint32_t i = 0; i < gs->n; i++) {
-            sum += term(tok_hash(&g->tok.v[gs->first + i]), i);
-        }
+        if (gs->words < g->m->tuning.context_min + 1) continue;
+        uint64_t sum = token_sum(g, gs);
         for (uint32_t i = 0; i < gs->n; i++) {
             const gtok *t = &g->tok.v[gs->first + i];
             if (t->kind != GTOK_WORD || t->key) continue;
             uint64_t h = mix64(sum - term(t->hash, i) + term(HASH_STRONG, i) + gs->n);
             size_t p = lower_bound(g->by_full, g->full_count, h);
-            if (p < g->full_count && g->by_full[p].hash == h) {
+            if (g->m->tuning.word_slot && p < g->full_count && g->by_full[p].hash == h) {
                 mark_token(g, gs, i);
                 join(g, s, g->by_full[p].shape);
+                any = true;
+            }
+            if (!t->value) continue;
+            for (p = lower_part(g, h); p < g->parts.n && g->parts.v[p].hash == h; p++) {
+                const part *o = &g->parts.v[p];
+                if (!o->value || o->from != i) continue;
+                mark_token(g, gs, i);
+                join(g, s, o->shape);
+                collapse_later(g, o);
                 any = true;
             }
         }
@@ -415,46 +545,90 @@ static bool rule_word_is_slot(grouping *g) {
     return any;
 }
 
-/* "chunk": tried once, before the rounds; a shape's first fitting chunk becomes one slot. */
-static void rule_chunk(grouping *g) {
+static int part_cmp(const void *a, const void *b) {
+    const part *x = a, *y = b;
+    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
+    if (x->shape != y->shape) return x->shape < y->shape ? -1 : 1;
+    return x->from < y->from ? -1 : x->from > y->from;
+}
+
+/* Notes tokens [from, to) as a part if they are words and slots mixed and words enough remain. */
+static void add_part(grouping *g, uint32_t s, uint32_t from, uint32_t to, bool value) {
+    const gshape *gs = &g->shape[s];
+    const gtok *t = &g->tok.v[gs->first];
+    uint32_t words = 0, strong = 0, n = 0;
+    for (uint32_t i = from; i < to; i++) {
+        words += t[i].kind == GTOK_WORD;
+        strong += t[i].kind == GTOK_STRONG;
+    }
+    if (!words || !strong || gs->words - words < g->m->tuning.context_min) return;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < gs->n; i++) {
+        if (i == from)
+            sum += term(HASH_STRONG, n++);
+        else if (i < from || i >= to)
+            sum += term(tok_hash(&t[i]), n++);
+    }
+    vec_push(&g->parts, (part){mix64(sum + n), s, (uint16_t)from, (uint16_t)to, value});
+}
+
+static void find_parts(grouping *g) {
+    g->parts.n = 0;
     for (uint32_t s = 0; s < g->m->shape_count; s++) {
-        gshape *gs = &g->shape[s];
-        gtok *t = &g->tok.v[gs->first];
-        for (uint32_t i = 0; i < gs->n;) {
-            uint32_t j = i, words = 0, strong = 0;
+        const gshape *gs = &g->shape[s];
+        const gtok *t = &g->tok.v[gs->first];
+        for (uint32_t i = 0, tried = 0; i < gs->n && tried < PARTS_TRIED_MAX;) {
+            uint32_t j = i;
             for (; j < gs->n && t[j].chunk == t[i].chunk; j++) {
-                words += t[j].kind == GTOK_WORD;
-                strong += t[j].kind == GTOK_STRONG;
+                if (t[j].span < 2 || j + t[j].span > gs->n) continue;
+                add_part(g, s, j, j + t[j].span, true);
+                tried++;
             }
-            if (words && strong && gs->words - words >= CONTEXT_MIN) {
-                uint64_t sum = 0;
-                uint32_t n = 0;
-                for (uint32_t k = 0; k < gs->n; k++) {
-                    if (k == i)
-                        sum += term(HASH_STRONG, n++);
-                    else if (k < i || k >= j)
-                        sum += term(tok_hash(&t[k]), n++);
-                }
-                uint64_t h = mix64(sum + n);
-                size_t p = lower_bound(g->by_full, g->full_count, h);
-                if (p < g->full_count && g->by_full[p].hash == h) {
-                    join(g, s, g->by_full[p].shape);
-                    t[i].kind = GTOK_STRONG;
-                    memmove(&t[i + 1], &t[j], (gs->n - j) * sizeof(gtok));
-                    gs->n -= j - i - 1;
-                    break;
-                }
+            if (j - i >= 2) {
+                add_part(g, s, i, j, false);
+                tried++;
             }
             i = j;
         }
     }
+    if (g->parts.n) qsort(g->parts.v, g->parts.n, sizeof(part), part_cmp);
 }
 
-static void apply_marks(grouping *g) {
+/* The slot side of "part = slot". */
+static bool rule_part_is_slot(grouping *g) {
+    bool any = false;
+    for (size_t i = 0; i < g->parts.n; i++) {
+        const part *o = &g->parts.v[i];
+        size_t p = lower_bound(g->by_full, g->full_count, o->hash);
+        if (p < g->full_count && g->by_full[p].hash == o->hash) {
+            join(g, o->shape, g->by_full[p].shape);
+            collapse_later(g, o);
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void apply_round(grouping *g) {
     for (size_t i = 0; i < g->tok.n; i++) {
         if (g->mark[i / 64] >> (i % 64) & 1) g->tok.v[i].kind = GTOK_STRONG;
     }
     memset(g->mark, 0, (g->tok.n / 64 + 1) * sizeof(uint64_t));
+    for (uint32_t s = 0; s < g->m->shape_count; s++) {
+        part *p = &g->collapse[s];
+        gshape *gs = &g->shape[s];
+        if (p->to == 0) continue;
+        gtok *t = &g->tok.v[gs->first];
+        uint16_t gone = (uint16_t)(p->to - p->from - 1);
+        for (uint32_t i = 0; i < p->from; i++) {
+            if (i + t[i].span >= p->to) t[i].span = (uint16_t)(t[i].span - gone);
+        }
+        t[p->from].kind = GTOK_STRONG;
+        t[p->from].span = 0;
+        memmove(&t[p->from + 1], &t[p->to], (gs->n - p->to) * sizeof(gtok));
+        gs->n -= gone;
+        *p = (part){0};
+    }
 }
 
 /* ---- result ---- */
@@ -485,7 +659,7 @@ static void store_groups(grouping *g) {
     mem_free(m->groups);
     mem_free(m->members);
     m->groups = mem_new_n(tmpl, groups);
-    m->members = mem_new_n(uint32_t, n);
+    m->members = mem_new_n(uint64_t, n);
     m->group_count = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (i == 0 || all[i].group_id != all[i - 1].group_id) {
@@ -493,7 +667,7 @@ static void store_groups(grouping *g) {
         }
         tmpl *t = &m->groups[m->group_count - 1];
         t->shapes++;
-        m->members[i] = all[i].shape;
+        m->members[i] = all[i].id;
         m->shapes[all[i].shape]->group = (uint32_t)(m->group_count - 1);
     }
     MUST(m->group_count == groups);
@@ -516,15 +690,16 @@ void group_shapes(miner *m) {
         tokenize(&g, i);
     }
     g.mark = mem_new_n(uint64_t, g.tok.n / 64 + 1);
+    g.collapse = mem_new_n(part, n);
     index_round(&g);
-    rule_chunk(&g);
-    for (int round = 0; round < ROUNDS_MAX; round++) {
+    for (uint32_t round = 0; round < m->tuning.rounds_max; round++) {
+        if (m->tuning.part) find_parts(&g);
+        bool variety = rule_variety(&g), words = rule_word_is_slot(&g),
+             parts = rule_part_is_slot(&g);
+        if (!variety && !words && !parts) break;
+        apply_round(&g);
         index_round(&g);
-        bool variety = rule_variety(&g), slots = rule_word_is_slot(&g);
-        if (!variety && !slots) break;
-        apply_marks(&g);
     }
-    index_round(&g);
     store_groups(&g);
     vec_release(&g.tok);
     mem_free(g.shape);
@@ -532,4 +707,6 @@ void group_shapes(miner *m) {
     mem_free(g.by_words);
     mem_free(g.by_full);
     mem_free(g.mark);
+    mem_free(g.collapse);
+    vec_release(&g.parts);
 }

@@ -67,8 +67,15 @@ typedef struct table_entry {
 
 typedef struct mask_set mask_set;
 
+/* Switches and constants of grouping; changed only to measure what each is worth (bench/). */
+typedef struct mine_tuning {
+    bool part, word_slot, variety, twin; /* rules of group.c */
+    uint32_t variety_min, shared_min, context_min, rounds_max;
+} mine_tuning;
+
 struct miner {
     uint32_t magic;
+    mine_tuning tuning;
     size_t max_shapes, max_bytes;
     mask_set *masks; /* NULL without masks */
     uint64_t options_hash;
@@ -84,10 +91,11 @@ struct miner {
     uint64_t last_shape; /* of the line before */
     map64 gone;          /* dropped shape -> a shape of the template that took its lines */
 
-    bool grouped; /* groups and members are those of the present shapes */
+    bool grouped; /* groups and members are those of the present shapes; else of earlier ones */
     uint64_t added_since_group;
+    unsigned group_patience; /* see group_under_pressure */
     tmpl *groups;
-    uint32_t *members; /* shape indices by group */
+    uint64_t *members; /* shape ids by group */
     uint32_t *order;   /* group indices by count, then text; NULL until asked for */
     size_t group_count;
     arena texts;
@@ -110,7 +118,8 @@ void mask_set_free(mask_set *s);
 /* Spans of text that a mask claims: sorted, disjoint, at most max. */
 size_t mask_set_find(mask_set *s, str text, scan_span *ret, size_t max);
 
-/* group.c: fills groups and members. */
+/* group.c: the tuning everyone gets; fills groups and members. */
+mine_tuning group_tuning(void);
 void group_shapes(miner *m);
 
 /* text.c: template text of a group, from m->texts. */

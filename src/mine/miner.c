@@ -37,6 +37,10 @@ enum {
     SHAPES_DEFAULT = 65536,
     BYTES_DEFAULT = 64 << 20,
     CLOCK_STEPS_MAX = 64,
+    HEIR_STEPS_MAX = 16, /* looked further for a shape with an heir */
+    DROPS_MAX = 64,      /* to make room for one */
+    GROUP_AGAIN_MIN = 16,
+    GROUP_PATIENCE_MAX = 6,
     TABLE_MIN = 64,
     GONE_PER_SHAPE = 4
 };
@@ -60,6 +64,7 @@ rc miner_new(const miner_opts *opts, miner **ret, err *e) {
     }
     miner *m = mem_new(miner);
     m->magic = MINER_MAGIC;
+    m->tuning = group_tuning();
     m->max_shapes = opts->max_shapes ? opts->max_shapes : SHAPES_DEFAULT;
     m->max_bytes = opts->max_bytes ? opts->max_bytes : BYTES_DEFAULT;
     m->masks = masks;
@@ -253,31 +258,26 @@ static void join_counts(shape *a, const shape *b) {
     }
 }
 
-/* Drops shape `i`; its lines go to a shape of the same template, else to overflow. */
+/* The shape that speaks for the template of `s`, when that is another one. */
+static shape *heir_of(const miner *m, const shape *s) {
+    if (s->group == GROUP_NONE) return NULL;
+    uint64_t id = m->groups[s->group].id;
+    return id == s->id ? NULL : miner_find(m, id);
+}
+
+/* Drops shape `i`; its lines go to its heir, else to overflow. */
 static void drop_shape(miner *m, size_t i) {
     shape *s = m->shapes[i];
-    shape *heir = NULL;
-    if (s->group != GROUP_NONE && s->group < m->group_count) {
-        const tmpl *g = &m->groups[s->group];
-        if (g->id != s->id) heir = miner_find(m, g->id);
-    }
+    shape *heir = heir_of(m, s);
     if (heir) {
-        uint64_t *to = map64_put(&m->gone, s->id, NULL);
-        if (!to)
-            heir = NULL;
-        else
-            *to = heir->id;
-    }
-    if (heir) {
-        shape lines = {.count = 0,
-                       .absorbed = s->count + s->absorbed,
-                       .error_count = s->error_count,
-                       .first_ns = s->first_ns,
-                       .last_ns = s->last_ns,
-                       .first_ref = s->first_ref,
-                       .has_ref = s->has_ref,
-                       .max_severity = s->max_severity};
-        join_counts(heir, &lines);
+        /* When the redirects are full the lines still count, only the id is forgotten. The last
+         * quarter is kept for shapes that others were redirected to. */
+        bool room = s->absorbed || m->gone.count < m->gone.max_count / 4 * 3;
+        uint64_t *redirect = room ? map64_put(&m->gone, s->id, NULL) : NULL;
+        if (redirect) *redirect = heir->id;
+        s->absorbed += s->count;
+        s->count = 0;
+        join_counts(heir, s);
     } else {
         m->overflow += s->count + s->absorbed;
     }
@@ -289,33 +289,59 @@ static void drop_shape(miner *m, size_t i) {
     }
     m->shape_bytes -= s->block_bytes;
     m->evicted++;
+    m->grouped = false;
     mem_free(s);
 }
 
-/* A template's oldest id speaks for it while the template has other shapes. */
+/* A template's first id speaks for it while the template has other shapes. */
 static bool is_pinned(const miner *m, const shape *s) {
-    if (s->group == GROUP_NONE || s->group >= m->group_count) return false;
+    if (s->group == GROUP_NONE) return false;
     const tmpl *g = &m->groups[s->group];
     return g->id == s->id && g->shapes > 1;
 }
 
-/* Makes room for a block of `bytes`. False when no shape deserves to go. */
-static bool make_room(miner *m, size_t bytes) {
-    bool many = m->shape_count >= m->max_shapes;
-    if (!many && held_bytes(m) + bytes <= m->max_bytes) return true;
-    if (m->shape_count == 0) return false;
-    /* Know the templates, so that dropped lines find an heir; not for every shape anew. */
-    if (!m->grouped && m->added_since_group >= m->max_shapes / 8) miner_group(m);
-    for (int step = 0; step < CLOCK_STEPS_MAX && m->shape_count > 0; step++) {
+/* Templates must be known for dropped lines to find an heir, but grouping costs as much as learning
+ * many shapes: it is redone after a share of the shapes is new, less and less often while it finds
+ * that shapes have nothing in common. */
+static void group_under_pressure(miner *m) {
+    size_t share = m->shape_count / 4 << m->group_patience;
+    if (m->added_since_group < MAX(share, (size_t)GROUP_AGAIN_MIN)) return;
+    miner_group(m);
+    bool useless = m->group_count > m->shape_count / 4 * 3;
+    if (!useless)
+        m->group_patience = 0;
+    else if (m->group_patience < GROUP_PATIENCE_MAX)
+        m->group_patience++;
+}
+
+/* The shape to drop: one that was not hit since the hand passed, with an heir if such a one is
+ * near. SIZE_MAX: none deserves it. */
+static size_t find_victim(miner *m) {
+    size_t found = SIZE_MAX;
+    for (int step = 0; step < CLOCK_STEPS_MAX; step++) {
         if (m->hand >= m->shape_count) m->hand = 0;
-        shape *s = m->shapes[m->hand];
+        size_t i = m->hand++;
+        shape *s = m->shapes[i];
         if (s->hits || is_pinned(m, s)) {
             s->hits /= 2;
-            m->hand++;
             continue;
         }
-        drop_shape(m, m->hand); /* another one takes its place under the hand */
+        if (heir_of(m, s)) return i;
+        if (found == SIZE_MAX) found = i;
+        if (step >= HEIR_STEPS_MAX) break;
+    }
+    return found;
+}
+
+/* Makes room for a block of `bytes`. False when no shape deserves to go. */
+static bool make_room(miner *m, size_t bytes) {
+    for (int drops = 0; drops < DROPS_MAX; drops++) {
         if (m->shape_count < m->max_shapes && held_bytes(m) + bytes <= m->max_bytes) return true;
+        if (m->shape_count == 0) return false;
+        group_under_pressure(m);
+        size_t victim = find_victim(m);
+        if (victim == SIZE_MAX) return false;
+        drop_shape(m, victim);
     }
     return false;
 }
@@ -549,7 +575,7 @@ void miner_group(miner *m) {
         tmpl *t = &m->groups[g];
         shape sum = {.first_ns = TS_NONE, .last_ns = TS_NONE};
         for (uint32_t i = 0; i < t->shapes; i++) {
-            join_counts(&sum, m->shapes[m->members[t->first + i]]);
+            join_counts(&sum, miner_find(m, m->members[t->first + i]));
         }
         t->count = sum.count + sum.absorbed;
         t->error_count = sum.error_count;

@@ -442,17 +442,20 @@ static bool among(uint64_t v, const uint64_t *list, size_t count) {
 
 /* Names of protocols and the like whose digits are no number. */
 static bool names_with_digits(const char *p, size_t n) {
-    static const char *const names[] = {
+    static const char names[][8] = {
         "ipv4", "ipv6",  "inet4", "inet6",  "nat64",  "sha1", "sha2", "sha256", "sha512", "md5",
         "utf8", "utf16", "http2", "socks4", "socks5", "tls1", "x509", "base64", "i386",   "amd64",
         "x86",  "win32", "win64", "log4j",  "slf4j",  "ext3", "ext4", "nfs3",   "nfs4",   "ntlmv2"};
-    if (n < 3 || n > 8) return false;
-    uint64_t v = pack(p, n);
+    char low[8] = {0};
+    uint64_t want, have;
+    for (size_t i = 0; i < n; i++) low[i] = (char)(p[i] | 0x20);
+    memcpy(&want, low, 8);
+    bool found = false;
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        size_t k = strlen(names[i]);
-        if (k == n && pack(names[i], k) == v) return true;
+        memcpy(&have, names[i], 8);
+        found |= have == want;
     }
-    return false;
+    return found;
 }
 
 /* Is text[s, e), which follows a number, a unit of measure? */
@@ -770,7 +773,7 @@ static size_t run_colon(scanner *x, size_t s, size_t e, uint64_t c) {
         for (; t[i] != ':'; i++) {
             dots += t[i] == '.';
             digit |= is_digit(t[i]);
-            camel |= is_upper(t[i]) && i > s && is_alpha(t[i - 1]) && !is_upper(t[i - 1]);
+            camel |= is_upper(t[i]) && t[i + 1] >= 'a' && t[i + 1] <= 'z';
         }
         bool port = i + 1 < e && i > s;
         for (size_t k = i + 1; k < e; k++) port &= is_digit(t[k]);

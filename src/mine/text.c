@@ -426,7 +426,8 @@ static void normalize(str in, buf *out) {
             continue;
         }
         size_t from = i;
-        while (i < in.n && !separates(in.p[i])) i++;
+        bool high = in.p[i] & 0x80; /* another script glued to a value is no part of it */
+        while (i < in.n && !separates(in.p[i]) && !(in.p[i] & 0x80) == !high) i++;
         str piece = str_sub(in, from, i - from);
         bool var = is_number(piece);
         if (str_has(piece, VAR_TEXT) && !str_has(piece, S("/"))) var = true;
@@ -440,11 +441,18 @@ static void normalize(str in, buf *out) {
 str group_text(miner *m, const tmpl *g) {
     ttoks *t = mem_new_n(ttoks, 3);
     ttoks *base = &t[0], *other = &t[1], *out = &t[2];
-    shape_tokens(m, m->shapes[m->members[g->first]], base);
-    if (g->shapes > 1) {
+    /* Members dropped since the grouping are passed over. */
+    uint32_t i = 0;
+    const shape *s = NULL;
+    while (!s && i < g->shapes) s = miner_find(m, m->members[g->first + i++]);
+    if (s) shape_tokens(m, s, base);
+    if (i < g->shapes) {
         uint32_t *best = mem_new_n(uint32_t, (TEXT_TOKENS_MAX + 1) * (TEXT_TOKENS_MAX + 1));
-        for (uint32_t i = 1; i < g->shapes && i <= ALIGN_MAX; i++) {
-            shape_tokens(m, m->shapes[m->members[g->first + i]], other);
+        for (int aligned = 0; i < g->shapes && aligned < ALIGN_MAX; i++) {
+            s = miner_find(m, m->members[g->first + i]);
+            if (!s) continue;
+            shape_tokens(m, s, other);
+            aligned++;
             align(base, other, out, best);
         }
         mem_free(best);
@@ -454,7 +462,7 @@ str group_text(miner *m, const tmpl *g) {
     buf raw, done;
     buf_init(&raw, TEXT_BYTES_MAX);
     buf_init(&done, TEXT_BYTES_MAX);
-    for (uint32_t i = 0; i < base->n; i++) (void)buf_put(&raw, base->v[i].s);
+    for (uint32_t k = 0; k < base->n; k++) (void)buf_put(&raw, base->v[k].s);
     normalize(buf_str(&raw), &done);
     collapse_lists(&done);
     str text = str_dup(&m->texts, buf_str(&done));
