@@ -324,7 +324,8 @@ static void found_host(finder *f, size_t from, size_t to, uint64_t port, bool ur
         return;
     }
     bool local = str_eq_nocase(host, S("localhost")) || str_starts(host, S("127."));
-    if (numeric || local || IN(label, generic_names) || documentation(f, host)) return;
+    bool generic = label_end == STR_NPOS && IN(label, generic_names);
+    if (numeric || local || generic || documentation(f, host)) return;
     /* "took:45" and "c.s.OrderController:12" look like host:port; hosts have dots and no capitals.
      */
     if (!url && (label_end == STR_NPOS || has_capital(host))) return;

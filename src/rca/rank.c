@@ -326,13 +326,13 @@ static void rate_confidence(ranking *r) {
     for (size_t i = 1; i < r->cand_count; i++) {
         double s = r->cand[r->order[i]].e.score;
         /* A caller of the winner is a rival all the same when it scores nearly as high. */
-        rival = MAX(rival, same_story >> r->order[i] & 1 ? 0.6 * s : s);
+        rival = MAX(rival, same_story >> r->order[i] & 1 ? 0.5 * s : s);
     }
     double margin = top->e.score > 0 ? (top->e.score - rival) / top->e.score : 0;
-    double evidence = MAX(top->e.strength, 0.85 * top->e.blamed);
+    double evidence = 1 - (1 - top->e.strength) * (1 - 0.85 * top->e.blamed);
     r->confidence = evidence * (0.3 + 0.65 * MAX(0, margin));
     if (!r->ordered && r->cand_count > 1) r->confidence *= 0.7;
-    r->confidence = MIN(0.95, MAX(0.05, r->confidence));
+    r->confidence = round(MIN(0.95, MAX(0.05, r->confidence)) * 1000) / 1000;
 }
 
 void rank_entities(ranking *r, const log_profile *profile) {
@@ -358,7 +358,8 @@ int rank_cause(const ranking *r, int e) {
         }
         double tau = MAX(r->slack * 2, r->spread / 4);
         double late = MAX(0, f->at - r->cand[e].at - r->slack);
-        double early = r->ordered && tau > 0 ? 1 / (1 + late / tau) : 1;
+        /* Milder than in score(): what the entity ended with may say best what it had. */
+        double early = r->ordered && tau > 0 ? 0.5 + 0.5 / (1 + late / tau) : 1;
         double value = related * early * f->weight * (0.3 + 0.7 * f->rule->cause_rank / 100.0);
         if (value > best_value) {
             best_value = value;

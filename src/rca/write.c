@@ -321,6 +321,8 @@ typedef struct step_key {
 static bool step_before(const writer *w, const step_key *a, const step_key *b) {
     if (w->r->ordered && (a->at < b->at || a->at > b->at)) return a->at < b->at;
     /* The same moment: what others name comes before those who name it, then the better rank. */
+    bool named_a = w->r->cand[a->cand].e.named_only, named_b = w->r->cand[b->cand].e.named_only;
+    if (named_a != named_b) return named_a;
     size_t x = w->entity_of[a->cand], y = w->entity_of[b->cand];
     return x != y ? x < y : a->fact < b->fact;
 }

@@ -42,7 +42,7 @@ static size_t put_code(char *p, uint32_t cp) {
 
 static str clean(arena *out, str s, bool one_line) {
     if (!needs_cleaning(s, one_line)) return s;
-    enum { LONGEST = 8 }; /* \u + six digits */
+    enum { LONGEST = 8, TAB_COLUMNS = 4 }; /* \u + six digits */
     char *p = arena_try_array(out, s.n, LONGEST, 1);
     if (!p) return STR_NONE;
     size_t n = 0;
@@ -52,11 +52,13 @@ static str clean(arena *out, str s, bool one_line) {
             p[n++] = (char)c;
             at++;
         } else if (c == '\t' || (c == '\n' && one_line)) {
-            p[n++] = ' ';
+            for (int blanks = one_line ? 1 : TAB_COLUMNS; blanks > 0; blanks--) p[n++] = ' ';
             at++;
         } else if (c == '\n') {
             p[n++] = '\n';
             at++;
+        } else if (c == '\r' && (at + 1 == s.n || s.p[at + 1] == '\n')) {
+            at++; /* half of a line end */
         } else {
             uint32_t cp = utf8_next(s, &at);
             if (cp == UTF8_BAD) {

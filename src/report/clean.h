@@ -7,9 +7,9 @@
 
 /* Control characters (C0 but line feed, DEL, C1) become \x1b or \u0085 as visible text, so do the
  * invisible characters that reorder or hide text (bidirectional controls, zero width, BOM); a tab
- * becomes a space, ill-formed UTF-8 U+FFFD. Borrows `s` when there is nothing to do. */
+ * becomes four spaces, ill-formed UTF-8 U+FFFD. Borrows `s` when there is nothing to do. */
 str clean_text(arena *out, str s);
-/* The same for one line: a line end becomes a space. */
+/* The same for one line: a line end or tab becomes a space. */
 str clean_line(arena *out, str s);
 
 #endif

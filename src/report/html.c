@@ -45,6 +45,8 @@ static const char style[] =
     "overflow-wrap:anywhere}a{color:var(--accent)}"
     "footer{margin-top:32px;color:var(--dim);font-size:13px}svg{max-width:100%;height:auto;"
     "display:block}svg text{font:12px system-ui,\"Noto Sans CJK SC\",sans-serif;fill:var(--fg)}"
+    "svg text.root{font-weight:700}li code{color:var(--fg);background:var(--card);padding:1px 4px;"
+    "border-radius:4px}"
     "svg .dim{fill:var(--dim)}svg .grid{stroke:var(--line)}svg .bar{fill:var(--bad);opacity:.18}"
     "svg .dot{fill:var(--bad)}svg .dot.m{fill:var(--warn)}svg .num{fill:var(--bg);font-weight:700;"
     "font-size:11px}svg .change{stroke:var(--accent);stroke-dasharray:4 3}"
@@ -134,6 +136,20 @@ static void evidence_cell(page *h, size_t evidence) {
     html_raw(h, "</td>");
 }
 
+/* `code` between back ticks is set as code. */
+static void put_with_code(page *h, str s) {
+    for (size_t tick; (tick = str_find_char(s, '`', 0)) != STR_NPOS;) {
+        size_t end = str_find_char(s, '`', tick + 1);
+        if (end == STR_NPOS) break;
+        html_text(h, str_sub(s, 0, tick));
+        html_raw(h, "<code>");
+        html_text(h, str_sub(s, tick + 1, end - tick - 1));
+        html_raw(h, "</code>");
+        s = str_from(s, end + 1);
+    }
+    html_text(h, s);
+}
+
 static void put_first_screen(page *h) {
     view *v = h->v;
     const incident *in = v->in;
@@ -167,7 +183,7 @@ static void put_first_screen(page *h) {
     html_raw(h, "<ol class=\"do\">\n");
     for (size_t i = 0; i < v->todo_count; i++) {
         html_raw(h, "<li>");
-        html_text(h, v->todo[i]);
+        put_with_code(h, v->todo[i]);
         html_raw(h, "</li>\n");
     }
     html_raw(h, "</ol>\n");
@@ -214,7 +230,7 @@ static void put_order(page *h) {
         cell(h, "n", view_clock(v, s->ts_ns));
         cell(h, "n", view_since(v, s->ts_ns));
         cell(h, "", e->named_only ? e->name : view_who(v, f->service, f->component));
-        cell(h, "w", view_what(v, &s->title, s->what));
+        cell(h, "w", view_step(v, s));
         evidence_cell(h, s->evidence);
         html_raw(h, "</tr>\n");
     }
@@ -298,7 +314,7 @@ static void put_findings(page *h, bool minor) {
     size_t shown = 0, more = 0;
     for (size_t i = 0, at; (at = view_next_finding(v, minor, &i)) != INCIDENT_NONE;) {
         const incident_finding *x = &v->in->findings[at];
-        if (shown == VIEW_FINDINGS_MAX) {
+        if (shown == v->max_findings) {
             more++;
             continue;
         }

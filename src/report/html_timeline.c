@@ -112,7 +112,7 @@ static void put_lane(chart *c, size_t lane) {
     str name = view_entity(v, entity);
     str shown = utf8_cut_columns(name, LABEL_COLUMNS);
     buf_fmt(c->h->out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\"%s>", LEFT - 14, y + 4,
-            entity == in->root ? " font-weight=\"700\"" : "");
+            entity == in->root ? " class=\"root\"" : "");
     html_text(c->h,
               shown.n == name.n ? name : str_fmt(&v->mem, "%.*s\xe2\x80\xa6", STR_ARG(shown)));
     html_raw(c->h, "</text>\n");
@@ -138,7 +138,7 @@ static void put_dots(chart *c) {
         buf_fmt(c->h->out, "<g><title>");
         html_text(c->h, view_clock(v, s->ts_ns));
         html_raw(c->h, " ");
-        html_text(c->h, view_what(v, &s->title, s->what));
+        html_text(c->h, view_step(v, s));
         buf_fmt(c->h->out,
                 "</title><circle class=\"dot%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%d\"/>"
                 "<text class=\"num\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%zu</text></g>\n",

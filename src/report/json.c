@@ -130,7 +130,7 @@ static void put_order(json_writer *w, view *v) {
         json_write_kv(w, S("entity"), view_entity(v, s->entity));
         kv_or_null(w, S("service"), v->in->findings[s->finding].f.service);
         kv_or_null(w, S("component"), v->in->findings[s->finding].f.component);
-        json_write_kv(w, S("what"), view_what(v, &s->title, s->what));
+        json_write_kv(w, S("what"), view_step(v, s));
         json_write_kv(w, S("template"), s->what);
         kv_u64(w, S("finding"), s->finding);
         kv_or_null(w, S("evidence"), view_evidence_id(v, s->evidence));

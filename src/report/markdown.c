@@ -29,6 +29,18 @@ static void text(md *m, str s) {
     }
 }
 
+/* Code between back ticks stays code. */
+static void text_with_code(md *m, str s) {
+    for (size_t tick; (tick = str_find_char(s, '`', 0)) != STR_NPOS;) {
+        size_t end = str_find_char(s, '`', tick + 1);
+        if (end == STR_NPOS || end == tick + 1) break;
+        text(m, str_sub(s, 0, tick));
+        buf_put(m->out, clean_line(&m->v->mem, str_sub(s, tick, end + 1 - tick)));
+        s = str_from(s, end + 1);
+    }
+    text(m, s);
+}
+
 static void raw(md *m, str s) { buf_put(m->out, s); }
 
 static void heading(md *m, text_key key) {
@@ -115,7 +127,7 @@ static void put_first_screen(md *m) {
     heading(m, v->abnormal ? TEXT_SEC_DO : TEXT_SEC_HELP);
     for (size_t i = 0; i < v->todo_count; i++) {
         raw(m, str_fmt(&v->mem, "%zu. ", i + 1));
-        text(m, v->todo[i]);
+        text_with_code(m, v->todo[i]);
         raw(m, S("\n"));
     }
 }
@@ -151,8 +163,8 @@ static void put_order(md *m) {
         str who = e->named_only ? e->name
                                 : view_who(v, in->findings[s->finding].f.service,
                                            in->findings[s->finding].f.component);
-        ROW(m, view_clock(v, s->ts_ns), view_since(v, s->ts_ns), who,
-            view_what(v, &s->title, s->what), view_evidence_id(v, s->evidence));
+        ROW(m, view_clock(v, s->ts_ns), view_since(v, s->ts_ns), who, view_step(v, s),
+            view_evidence_id(v, s->evidence));
     }
     if (!in->path_count) return;
     heading(m, TEXT_SEC_PATH);
@@ -202,7 +214,7 @@ static void put_findings(md *m, bool minor) {
     size_t shown = 0, more = 0;
     for (size_t i = 0, at; (at = view_next_finding(v, minor, &i)) != INCIDENT_NONE;) {
         const incident_finding *x = &in->findings[at];
-        if (shown == VIEW_FINDINGS_MAX) {
+        if (shown == v->max_findings) {
             more++;
             continue;
         }

@@ -6,7 +6,7 @@ rc report_write(const incident *in, const report_opts *opts, buf *out, err *e) {
     MUST(opts->format <= REPORT_HTML && opts->lang <= LANG_ZH);
     size_t start = out->n;
     view v;
-    view_init(&v, in, opts->lang);
+    view_init(&v, in, opts);
     switch (opts->format) {
     case REPORT_TERMINAL:
         report_terminal(&v, opts, out);

@@ -20,6 +20,8 @@ typedef struct report_opts {
     unsigned width; /* terminal columns; 0 = 80 */
     bool color;     /* terminal: ANSI colours */
     bool utf8;      /* terminal: box drawing and arrows, else ASCII */
+    size_t max_findings; /* rows in the table of findings; 0 = 15 (terminal), 40 (Markdown, HTML).
+                            JSON has all */
 } report_opts;
 
 MUST_CHECK rc report_write(const incident *in, const report_opts *opts, buf *out, err *e);

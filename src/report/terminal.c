@@ -40,6 +40,20 @@ static void painted(term *t, paint p, str s) {
 
 static void pad(term *t, size_t columns) { buf_pad(t->out, ' ', columns); }
 
+/* Closing punctuation does not begin a line: the character before it goes with it. */
+static str keep_with_next(str line, str cut) {
+    static const str closing[] = {S_INIT("\xe3\x80\x81"), S_INIT("\xe3\x80\x82"),
+                                  S_INIT("\xef\xbc\x8c"), S_INIT("\xef\xbc\x89"),
+                                  S_INIT("\xef\xbc\x9a"), S_INIT("\xef\xbc\x9b")};
+    for (size_t i = 0; i < ARRAY_LEN(closing); i++) {
+        if (!str_starts(str_from(line, cut.n), closing[i])) continue;
+        size_t n = cut.n - 1;
+        while (n > 0 && ((unsigned char)line.p[n] & 0xc0) == 0x80) n--;
+        return n > 0 ? str_sub(line, 0, n) : cut;
+    }
+    return cut;
+}
+
 /* The longest beginning of s that fits, cut at the end of a word where there is one in the second
  * half. `*ret_skip`: blanks after it that are dropped. */
 static str fit(str s, size_t columns, size_t *ret_skip) {
@@ -57,6 +71,7 @@ static str fit(str s, size_t columns, size_t *ret_skip) {
         *ret_skip = 1;
         return cut;
     }
+    cut = keep_with_next(line, cut);
     bool wide = cut.n > 0 && (unsigned char)cut.p[cut.n - 1] >= 0xe2;
     size_t space = str_rfind_char(cut, ' ');
     bool before_wide = (unsigned char)line.p[cut.n] >= 0xe2;
@@ -72,15 +87,16 @@ static void wrapped(term *t, size_t indent, paint p, str s) {
     while (s.n) {
         size_t skip;
         str line = fit(s, room, &skip);
-        painted(t, p, line);
+        painted(t, p, str_trim_right(line));
         s = str_from(s, line.n + skip);
+        while (s.n && s.p[0] == ' ') s = str_from(s, 1);
         put(t, S("\n"));
         if (s.n) pad(t, indent);
     }
 }
 
-/* Exactly `columns` wide: cut with an ellipsis or filled. */
-static void cell(term *t, paint p, str s, size_t columns) {
+/* At most `columns` wide, cut with an ellipsis. Returns the width. */
+static size_t short_line(term *t, paint p, str s, size_t columns) {
     s = clean_line(&t->v->mem, s);
     size_t have = utf8_columns(s);
     if (have > columns) {
@@ -91,7 +107,12 @@ static void cell(term *t, paint p, str s, size_t columns) {
     } else {
         painted(t, p, s);
     }
-    pad(t, columns - have);
+    return have;
+}
+
+/* Exactly `columns` wide: cut or filled. */
+static void cell(term *t, paint p, str s, size_t columns) {
+    pad(t, columns - short_line(t, p, s, columns));
 }
 
 static void heading(term *t, text_key key) {
@@ -163,19 +184,17 @@ static void put_first_screen(term *t) {
     }
 }
 
-/* Like `wrapped`, but nothing is dropped and lines are cut at the last column. */
+/* Like `wrapped`, with the line ends of the text kept and each line indented. */
 static void verbatim(term *t, size_t indent, str s) {
     s = clean_text(&t->v->mem, s);
     size_t room = t->width > indent + 10 ? t->width - indent : 10;
     while (s.n) {
+        size_t skip;
+        str line = fit(s, room, &skip);
         pad(t, indent);
-        size_t line_end = str_find_char(s, '\n', 0);
-        str line = str_sub(s, 0, line_end), cut = utf8_cut_columns(line, room);
-        if (cut.n == 0 && line.n) cut = utf8_cut_columns(line, 2);
-        if (cut.n == 0 && line.n) cut = str_sub(line, 0, 1);
-        put(t, cut);
+        put(t, str_trim_right(line));
         put(t, S("\n"));
-        s = str_from(s, cut.n + (cut.n == line.n && line_end != STR_NPOS));
+        s = str_from(s, line.n + skip);
     }
 }
 
@@ -237,15 +256,16 @@ static void put_order(term *t) {
         put(t, S("  "));
         cell(t, DIM, view_since(v, s->ts_ns), since);
         put(t, S("  "));
-        cell(t, s->entity == in->root ? BOLD : PLAIN, step_who(v, s), who);
-        put(t, S("  "));
-        str id = view_evidence_id(v, s->evidence), what = view_what(v, &s->title, s->what);
+        size_t have = short_line(t, s->entity == in->root ? BOLD : PLAIN, step_who(v, s), who);
+        str id = view_evidence_id(v, s->evidence), what = view_step(v, s);
         if (id.n) what = VIEW_FILL(v, TEXT_SEE_EVIDENCE, what, id);
         size_t indent = 2 + clock + 2 + since + 2 + who + 2;
         if (indent + 24 > t->width) { /* too narrow for a last column: the text goes below */
             put(t, S("\n"));
             indent = 6;
             pad(t, indent);
+        } else {
+            pad(t, who - have + 2);
         }
         wrapped(t, indent, e->named_only ? DIM : PLAIN, what);
     }
@@ -303,14 +323,13 @@ static void put_candidates(term *t) {
 }
 
 static void put_findings(term *t, bool minor) {
-    enum { TERMINAL_ROWS = 15 };
     view *v = t->v;
     size_t shown = 0, more = 0;
     size_t level = MAX(utf8_columns(view_text(v, TEXT_LEVEL_CRITICAL)),
                        utf8_columns(view_text(v, TEXT_LEVEL_MEDIUM)));
     for (size_t i = 0, at; (at = view_next_finding(v, minor, &i)) != INCIDENT_NONE;) {
         const incident_finding *x = &v->in->findings[at];
-        if (shown == (minor ? TERMINAL_ROWS / 2 : TERMINAL_ROWS)) {
+        if (shown == (minor ? (v->max_findings + 1) / 2 : v->max_findings)) {
             more++;
             continue;
         }
@@ -327,7 +346,7 @@ static void put_findings(term *t, bool minor) {
         if (!x->f.template_text.n) continue;
         pad(t, level + 4);
         size_t room = t->width > level + 20 ? t->width - level - 4 : 16;
-        cell(t, DIM, x->f.template_text, room);
+        short_line(t, DIM, x->f.template_text, room);
         put(t, S("\n"));
     }
     if (!more) return;

@@ -6,7 +6,10 @@
 #include "report/view.h"
 
 #include "base/num.h"
+#include "base/utf8.h"
 #include "codec/timestamp.h"
+
+enum { HEADLINE_BYTES = 160 }; /* of a line that stands for an unknown cause */
 
 static const int64_t SECOND_NS = 1000000000, DAY_NS = 86400 * 1000000000ll;
 
@@ -39,7 +42,7 @@ str view_clock(view *v, int64_t ns) {
 str view_since(view *v, int64_t ns) {
     int64_t onset = v->in->onset_ns;
     if (ns == TS_NONE || onset == TS_NONE) return STR_NONE;
-    str d = num_duration_text(&v->mem, ns - onset);
+    str d = ns == onset ? S("0 s") : num_duration_text(&v->mem, ns - onset);
     return ns >= onset ? str_fmt(&v->mem, "+%.*s", STR_ARG(d)) : d;
 }
 
@@ -82,8 +85,17 @@ static str number(view *v, double x) {
     return str_ends(s, S(".0")) ? str_sub(s, 0, s.n - 2) : s;
 }
 
+static str unit_name(const view *v, str unit) {
+    static const text_key known[] = {TEXT_UNIT_LINES_PER_MIN, TEXT_UNIT_LINES, TEXT_UNIT_SESSIONS};
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (str_eq(unit, text_get(LANG_EN, known[i]))) return view_text(v, known[i]);
+    }
+    return unit;
+}
+
 static str quantity(view *v, double x, str unit) {
     if (str_eq(unit, S("ratio"))) return view_percent(v, x);
+    unit = unit_name(v, unit);
     str n = number(v, x);
     return unit.n ? str_fmt(&v->mem, "%.*s %.*s", STR_ARG(n), STR_ARG(unit)) : n;
 }
@@ -138,6 +150,22 @@ str view_what(view *v, const incident_text *title, str template_text) {
     if (title->en.n) return incident_text_in(title, v->lang == LANG_ZH);
     size_t line_end = str_find_char(template_text, '\n', 0);
     return str_sub(template_text, 0, line_end);
+}
+
+static bool line_says_it_all(finding_kind k) {
+    return k == FINDING_NEW_TEMPLATE || k == FINDING_RARE_TEMPLATE || k == FINDING_MEANING;
+}
+
+str view_step(view *v, const incident_step *s) {
+    const incident_entity *e = &v->in->entities[s->entity];
+    const finding *f = &v->in->findings[s->finding].f;
+    str what = view_what(v, &s->title, s->what);
+    if (!s->title.en.n && !line_says_it_all(f->kind)) {
+        str odd = view_finding(v, f);
+        what = str_fmt(&v->mem, "%.*s%.*s%.*s", STR_ARG(odd), STR_ARG(view_text(v, TEXT_NAME_SEP)),
+                       STR_ARG(what));
+    }
+    return e->named_only && e->seen_by.n ? VIEW_FILL(v, TEXT_STEP_NAMED, e->seen_by, what) : what;
 }
 
 str view_evidence_id(const view *v, size_t evidence) {
@@ -284,7 +312,9 @@ static str first_line_text(view *v) {
     size_t at = in->entities[in->root].finding;
     if (at == INCIDENT_NONE) return STR_NONE;
     incident_text none = {STR_NONE, STR_NONE};
-    return view_what(v, &none, in->findings[at].f.template_text);
+    str line = view_what(v, &none, in->findings[at].f.template_text);
+    str cut = utf8_cut_bytes(line, HEADLINE_BYTES);
+    return cut.n == line.n ? line : str_fmt(&v->mem, "%.*s ...", STR_ARG(cut));
 }
 
 static void fill_todo(view *v) {
@@ -329,11 +359,15 @@ static void fill_abnormal(view *v) {
     fill_todo(v);
 }
 
-void view_init(view *v, const incident *in, report_lang lang) {
+void view_init(view *v, const incident *in, const report_opts *opts) {
     memset(v, 0, sizeof(*v));
     arena_init(&v->mem, "report", VIEW_ARENA_MAX);
     v->in = in;
-    v->lang = lang;
+    v->lang = opts->lang;
+    bool terminal = opts->format == REPORT_TERMINAL;
+    v->max_findings = opts->max_findings ? opts->max_findings
+                      : terminal         ? VIEW_FINDINGS_TERMINAL
+                                         : VIEW_FINDINGS;
     v->abnormal = in->verdict == VERDICT_ABNORMAL && in->root < in->entity_count;
     if (v->abnormal) {
         fill_abnormal(v);

@@ -9,12 +9,13 @@
 
 enum { VIEW_ARENA_MAX = 64 << 20, VIEW_STEPS_MAX = 24 };
 /* Rows of the tables that people read; JSON has all. */
-enum { VIEW_FINDINGS_MAX = 40, VIEW_INPUTS_MAX = 20 };
+enum { VIEW_FINDINGS = 40, VIEW_FINDINGS_TERMINAL = 15, VIEW_INPUTS_MAX = 20 };
 
 typedef struct view {
     arena mem;
     const incident *in;
     report_lang lang;
+    size_t max_findings; /* rows of a table of findings */
     bool abnormal;
     str headline;   /* "redis failed first: KEYS scan blocks Redis"; or the verdict */
     str verdict;    /* "Something failed" ... */
@@ -25,10 +26,9 @@ typedef struct view {
     str story;                         /* sentences made of the facts */
     str todo[VIEW_STEPS_MAX];
     size_t todo_count;
-    size_t shown_findings; /* of the incident, in the table; the rest only in JSON */
 } view;
 
-void view_init(view *v, const incident *in, report_lang lang);
+void view_init(view *v, const incident *in, const report_opts *opts);
 void view_release(view *v);
 
 static inline str view_text(const view *v, text_key key) { return text_get(v->lang, key); }
@@ -42,6 +42,8 @@ str view_place(view *v, str input, const log_ref *ref); /* "order.log:123" */
 str view_entity(view *v, size_t entity);                /* display name */
 str view_who(view *v, str service, str component);
 str view_what(view *v, const incident_text *title, str template_text); /* title, else template */
+/* What a step or event was: the rule's title; else the line, with what was odd about it. */
+str view_step(view *v, const incident_step *s);
 str view_finding(view *v, const finding *f); /* "burst: 512 lines/min, usually 3" */
 str view_level(const view *v, finding_level l);
 str view_evidence_id(const view *v, size_t evidence); /* "E1"; empty for INCIDENT_NONE */
