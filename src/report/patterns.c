@@ -47,10 +47,12 @@ static str text(const writer *w, text_key key) { return text_get(w->opts->lang, 
 
 static str slot_name(slot_type t) {
     static const str names[SLOT_TYPE_COUNT] = {
-        [SLOT_TEXT] = S_INIT("text"), [SLOT_INT] = S_INIT("int"),     [SLOT_FLOAT] = S_INIT("float"),
-        [SLOT_UNIT] = S_INIT("unit"), [SLOT_HEX] = S_INIT("hex"),     [SLOT_ID] = S_INIT("id"),
-        [SLOT_IP] = S_INIT("ip"),     [SLOT_HOST] = S_INIT("host"),   [SLOT_PATH] = S_INIT("path"),
-        [SLOT_TIME] = S_INIT("time"), [SLOT_QUOTED] = S_INIT("quoted")};
+        [SLOT_TEXT] = S_INIT("text"),    [SLOT_INT] = S_INIT("int"),
+        [SLOT_FLOAT] = S_INIT("float"),  [SLOT_UNIT] = S_INIT("unit"),
+        [SLOT_HEX] = S_INIT("hex"),      [SLOT_ID] = S_INIT("id"),
+        [SLOT_IP] = S_INIT("ip"),        [SLOT_HOST] = S_INIT("host"),
+        [SLOT_PATH] = S_INIT("path"),    [SLOT_TIME] = S_INIT("time"),
+        [SLOT_QUOTED] = S_INIT("quoted")};
     MUST((unsigned)t < SLOT_TYPE_COUNT);
     return names[t];
 }
@@ -102,7 +104,8 @@ static void put_params(writer *w, const pattern_row *r, size_t column) {
     buf_putc(w->out, '\n');
 }
 
-/* --- mine ---------------------------------------------------------------------------------------- */
+/* --- mine ----------------------------------------------------------------------------------------
+ */
 
 static void list_text(writer *w, size_t shown) {
     const pattern_list *l = w->list;
@@ -250,9 +253,15 @@ rc patterns_write(const pattern_list *l, const patterns_opts *opts, buf *out, er
     size_t start = out->n, shown = opts->top ? MIN(opts->top, l->count) : l->count;
     arena_init(&w.tmp, "pattern list", SCRATCH_MAX);
     switch (opts->format) {
-    case PATTERNS_TEXT: list_text(&w, shown); break;
-    case PATTERNS_JSON: list_json(&w, shown); break;
-    case PATTERNS_MARKDOWN: list_markdown(&w, shown); break;
+    case PATTERNS_TEXT:
+        list_text(&w, shown);
+        break;
+    case PATTERNS_JSON:
+        list_json(&w, shown);
+        break;
+    case PATTERNS_MARKDOWN:
+        list_markdown(&w, shown);
+        break;
     }
     if (opts->format != PATTERNS_JSON) {
         put_note(&w, TEXT_PAT_LEFT_OUT, l->count - shown);
@@ -261,7 +270,8 @@ rc patterns_write(const pattern_list *l, const patterns_opts *opts, buf *out, er
     return finish(&w, start, e);
 }
 
-/* --- patterns diff ----------------------------------------------------------------------------------- */
+/* --- patterns diff
+ * ----------------------------------------------------------------------------------- */
 
 static void compare_row(const pattern_list *l, const pattern_row *r, double bits_needed,
                         compared *ret) {

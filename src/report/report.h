@@ -17,9 +17,9 @@ typedef enum report_lang { LANG_EN = 0, LANG_ZH } report_lang;
 typedef struct report_opts {
     report_format format;
     report_lang lang;
-    unsigned width; /* terminal columns; 0 = 80 */
-    bool color;     /* terminal: ANSI colours */
-    bool utf8;      /* terminal: box drawing and arrows, else ASCII */
+    unsigned width;      /* terminal columns; 0 = 80 */
+    bool color;          /* terminal: ANSI colours */
+    bool utf8;           /* terminal: box drawing and arrows, else ASCII */
     size_t max_findings; /* rows in the table of findings; 0 = 15 (terminal), 40 (Markdown, HTML).
                             JSON has all */
 } report_opts;

@@ -19,10 +19,12 @@ T(CONFIDENCE, "Confidence", "置信度")
 T(SEVERITY, "Severity", "级别")
 T(ANOMALY_TYPE, "Type", "异常类型")
 T(LASTED, "{0}, seen until {1}", "{0}，持续到 {1}")
-T(NAMED_BY, "{0} (named by {1}; no log of its own here)", "{0}（由 {1} 的日志提到，没有它自己的日志）")
+T(NAMED_BY, "{0} (named by {1}; no log of its own here)",
+  "{0}（由 {1} 的日志提到，没有它自己的日志）")
 T(COMPONENT_OF, "{0} in {1}", "{1} 的 {0}")
 T(NO_TIME, "unknown: the records carry no time", "未知：日志中没有时间")
-T(UNKNOWN_CAUSE, "no rule knows this failure; the first failing line is: {0}", "规则库中没有对应的故障；最先出现的异常日志：{0}")
+T(UNKNOWN_CAUSE, "no rule knows this failure; the first failing line is: {0}",
+  "规则库中没有对应的故障；最先出现的异常日志：{0}")
 T(SEE_EVIDENCE, "{0} (see {1})", "{0}（见 {1}）")
 T(CONFIDENCE_HIGH, "{0}", "{0}")
 T(CONFIDENCE_LOW, "{0}: weigh the other candidates below", "{0}：请同时考虑下面的其他可能")
@@ -45,28 +47,51 @@ T(SEC_REFERENCES, "Read more", "参考资料")
 /* sentences */
 T(STORY_FIRST, "The first failure is in {0}, at {1}.", "最先故障的是 {0}，时间 {1}。")
 T(STORY_FIRST_NO_TIME, "The first failure is in {0}.", "最先故障的是 {0}。")
-T(STORY_NAMED, "It has no log of its own here; failing lines of {0} name it.", "这里没有它自己的日志；是 {0} 的故障日志提到了它。")
+T(STORY_NAMED, "It has no log of its own here; failing lines of {0} name it.",
+  "这里没有它自己的日志；是 {0} 的故障日志提到了它。")
 T(STORY_AFTER, "After it: {0}.", "随后故障的是：{0}。")
 T(STORY_ALONE, "No other service shows failures.", "其他服务没有出现故障。")
-T(STORY_ONE_SERVICE, "Only one service is concerned; the entries below are its components.", "只涉及一个服务；下面列出的是它的组件。")
-T(STORY_CHANGES, "{0} change(s) in the hour before are listed below as candidates, not as the cause.", "故障前一小时内有 {0} 处变更，列在下面供参考，并不等于原因。")
-T(STORY_NO_CHANGE, "No new line about a deployment, a configuration change or a restart was seen in the hour before.", "故障前一小时内没有出现关于发布、配置变更或重启的新日志。")
-T(STORY_NORMAL, "{0} records of {1} service(s) were compared with their own past: rates, new and vanished lines, error shares, parameters and meaning. Nothing stands out above the expected noise.", "已将 {1} 个服务的 {0} 条记录与其自身历史比较：速率、新出现和消失的日志、错误占比、参数以及语义。没有超出正常波动的现象。")
-T(STORY_MINOR, "{0} minor observation(s) below are not an incident.", "下面的 {0} 条次要现象不构成故障。")
-T(STORY_UNDETERMINED, "There is too little to tell normal from abnormal: {0}.", "数据不足以区分正常与异常：{0}。")
+T(STORY_ONE_SERVICE, "Only one service is concerned; the entries below are its components.",
+  "只涉及一个服务；下面列出的是它的组件。")
+T(STORY_CHANGES,
+  "{0} change(s) in the hour before are listed below as candidates, not as the cause.",
+  "故障前一小时内有 {0} 处变更，列在下面供参考，并不等于原因。")
+T(STORY_NO_CHANGE,
+  "No new line about a deployment, a configuration change or a restart was seen in the hour "
+  "before.",
+  "故障前一小时内没有出现关于发布、配置变更或重启的新日志。")
+T(STORY_NORMAL,
+  "{0} records of {1} service(s) were compared with their own past: rates, new and vanished lines, "
+  "error shares, parameters and meaning. Nothing stands out above the expected noise.",
+  "已将 {1} 个服务的 {0} "
+  "条记录与其自身历史比较：速率、新出现和消失的日志、错误占比、参数以及语义。没有超出正常波动的现象"
+  "。")
+T(STORY_MINOR, "{0} minor observation(s) below are not an incident.",
+  "下面的 {0} 条次要现象不构成故障。")
+T(STORY_UNDETERMINED, "There is too little to tell normal from abnormal: {0}.",
+  "数据不足以区分正常与异常：{0}。")
 T(WHY_FEW_RECORDS, "too few records", "日志条数太少")
 T(WHY_NO_TIME, "the records carry no time that could be read", "日志中没有可识别的时间")
 T(WHY_NO_RECORDS, "no log record could be read", "没有读到任何日志")
 T(WHY_NO_INPUTS, "there was no readable input", "没有可读的输入")
 T(WHY_SHORT_SPAN, "the records span too short a time", "日志覆盖的时间太短")
-T(HELP_MORE, "Give a longer stretch of logs, from well before the trouble began (an hour or more).", "提供更长时间的日志，从故障发生之前（一小时或更早）开始。")
+T(HELP_MORE, "Give a longer stretch of logs, from well before the trouble began (an hour or more).",
+  "提供更长时间的日志，从故障发生之前（一小时或更早）开始。")
 T(HELP_BASELINE, "Give logs of a normal time to compare with.", "提供正常时段的日志用于比较。")
-T(HELP_SERVICES, "Add the logs of neighbouring services: one directory or file each.", "加入相邻服务的日志：每个服务一个目录或文件。")
-T(HELP_TIME, "Check that each line begins with a time, or name the format.", "确认每行以时间开头，或者指定日志格式。")
-T(HELP_INPUTS, "Check the paths and permissions listed under the inputs.", "检查下面列出的输入路径和权限。")
-T(UNKNOWN_STEP_1, "Open {0} and read what happened in the minute before it.", "打开 {0}，查看它之前一分钟发生了什么。")
-T(UNKNOWN_STEP_2, "Compare {0} with the time before {1}: deployments, configuration, traffic, hosts.", "将 {0} 与 {1} 之前的状态比较：发布、配置、流量、主机。")
-T(UNKNOWN_STEP_3, "When the cause is found, add a rule for it (docs/rules.md), so that it is named next time.", "找到原因后，请补充一条规则（docs/rules.md），下次即可直接识别。")
+T(HELP_SERVICES, "Add the logs of neighbouring services: one directory or file each.",
+  "加入相邻服务的日志：每个服务一个目录或文件。")
+T(HELP_TIME, "Check that each line begins with a time, or name the format.",
+  "确认每行以时间开头，或者指定日志格式。")
+T(HELP_INPUTS, "Check the paths and permissions listed under the inputs.",
+  "检查下面列出的输入路径和权限。")
+T(UNKNOWN_STEP_1, "Open {0} and read what happened in the minute before it.",
+  "打开 {0}，查看它之前一分钟发生了什么。")
+T(UNKNOWN_STEP_2,
+  "Compare {0} with the time before {1}: deployments, configuration, traffic, hosts.",
+  "将 {0} 与 {1} 之前的状态比较：发布、配置、流量、主机。")
+T(UNKNOWN_STEP_3,
+  "When the cause is found, add a rule for it (docs/rules.md), so that it is named next time.",
+  "找到原因后，请补充一条规则（docs/rules.md），下次即可直接识别。")
 /* kinds of findings, as cells and sentences */
 T(KIND_NEW_TEMPLATE, "new line, {0} times", "新出现的日志，{0} 次")
 T(KIND_RARE_TEMPLATE, "rare line, {0} times", "罕见日志，{0} 次")
@@ -119,19 +144,22 @@ T(TIMELINE_END, "ends", "结束")
 T(LOOKED_INPUTS, "{0} input(s), {1}, {2} lines, {3} records", "{0} 个输入，{1}，{2} 行，{3} 条记录")
 T(LOOKED_RANGE, "{0} to {1} ({2})", "{0} 至 {1}（{2}）")
 T(LOOKED_NO_TIME, "no times could be read", "未能识别时间")
-T(LOOKED_SERIES, "{0} service(s), {1} templates, {2} series, {3} parameters", "{0} 个服务，{1} 个模板，{2} 个序列，{3} 个参数")
+T(LOOKED_SERIES, "{0} service(s), {1} templates, {2} series, {3} parameters",
+  "{0} 个服务，{1} 个模板，{2} 个序列，{3} 个参数")
 T(LOOKED_WITHOUT_TIME, "{0} record(s) without a time of their own", "{0} 条记录没有自己的时间")
 T(STATE_OK, "read", "已读取")
 T(STATE_PARTIAL, "partly read", "部分读取")
 T(STATE_SKIPPED, "skipped", "已跳过")
 T(MORE_INPUTS, "{0} more input(s)", "另有 {0} 个输入")
 T(COMPUTED_NOTE, "Computed without a language model.", "由程序计算得出，未使用大语言模型。")
-T(MODEL_NOTE, "Explanation written by {0} from the findings; the ranking is computed.", "说明文字由 {0} 根据发现撰写；排序由程序计算。")
+T(MODEL_NOTE, "Explanation written by {0} from the findings; the ranking is computed.",
+  "说明文字由 {0} 根据发现撰写；排序由程序计算。")
 T(AND_MORE, "and {0} more", "等另外 {0} 个")
 T(LIST_SEP, ", ", "、")
 T(NAME_SEP, ": ", "：")
 T(UNNAMED_SERVICE, "(no service)", "（无服务名）")
-T(SVG_ALT, "Timeline of the failures: one lane per service or component, {0} to {1}", "故障时间线：每个服务或组件一行，{0} 至 {1}")
+T(SVG_ALT, "Timeline of the failures: one lane per service or component, {0} to {1}",
+  "故障时间线：每个服务或组件一行，{0} 至 {1}")
 /* pattern tables and their comparison */
 T(PAT_NEW, "New", "新出现")
 T(PAT_GONE, "Gone", "已消失")
@@ -144,7 +172,8 @@ T(PAT_TEMPLATE, "Template", "模板")
 T(PAT_COUNT, "Count", "次数")
 T(PAT_SHARE, "Share", "占比")
 T(PAT_PARAMS, "Parameters", "参数")
-T(PAT_SUMMARY, "{0} new, {1} gone, {2} more, {3} fewer, {4} without significant change", "{0} 个新出现，{1} 个消失，{2} 个增多，{3} 个减少，{4} 个无显著变化")
+T(PAT_SUMMARY, "{0} new, {1} gone, {2} more, {3} fewer, {4} without significant change",
+  "{0} 个新出现，{1} 个消失，{2} 个增多，{3} 个减少，{4} 个无显著变化")
 T(PAT_LINES, "{0} lines before, {1} lines after", "之前 {0} 行，之后 {1} 行")
 T(PAT_LEFT_OUT, "{0} more not shown", "另有 {0} 个未显示")
 T(PAT_OVERFLOW, "{0} lines did not fit in the table of shapes", "{0} 行未能放入模板表")

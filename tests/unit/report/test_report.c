@@ -13,6 +13,12 @@ enum { REPORT_BYTES_MAX = 8 << 20 };
 
 static const char *golden_dir;
 
+static report_opts opts_of(report_format format, report_lang lang, unsigned width, bool color,
+                           bool utf8) {
+    return (report_opts){
+        .format = format, .lang = lang, .width = width, .color = color, .utf8 = utf8};
+}
+
 static void render(const incident *in, const report_opts *opts, buf *out) {
     buf_init(out, REPORT_BYTES_MAX);
     err e = {0};
@@ -47,7 +53,7 @@ static void golden(const incident *in, const char *name, report_format format, r
     static const char *const ends[] = {"txt", "md", "json", "html"};
     char file[256];
     snprintf(file, sizeof(file), "%s.%s.%s", name, lang == LANG_ZH ? "zh" : "en", ends[format]);
-    report_opts opts = {format, lang, width, color, utf8};
+    report_opts opts = opts_of(format, lang, width, color, utf8);
     buf out;
     render(in, &opts, &out);
     compare(file, buf_str(&out));
@@ -145,7 +151,7 @@ static void hostile_text_is_neutralised(void **state) {
     fixture_analyze(&x, true, &in);
     all_formats(&in, "hostile");
     for (int format = REPORT_TERMINAL; format <= REPORT_HTML; format++) {
-        report_opts opts = {(report_format)format, LANG_EN, 80, false, true};
+        report_opts opts = opts_of((report_format)format, LANG_EN, 80, false, true);
         buf out;
         render(&in, &opts, &out);
         str s = buf_str(&out);
@@ -179,7 +185,7 @@ static void terminal_keeps_its_width(void **state) {
     fixture_analyze(&x, true, &in);
     for (size_t w = 0; w < ARRAY_LEN(widths); w++) {
         for (int lang = LANG_EN; lang <= LANG_ZH; lang++) {
-            report_opts opts = {REPORT_TERMINAL, (report_lang)lang, widths[w], false, true};
+            report_opts opts = opts_of(REPORT_TERMINAL, (report_lang)lang, widths[w], false, true);
             buf out;
             render(&in, &opts, &out);
             str rest = buf_str(&out), line;
@@ -202,7 +208,7 @@ static void colour_only_adds_escapes(void **state) {
     scenario_cascade(&x);
     incident in;
     fixture_analyze(&x, true, &in);
-    report_opts opts = {REPORT_TERMINAL, LANG_EN, 100, true, true};
+    report_opts opts = opts_of(REPORT_TERMINAL, LANG_EN, 100, true, true);
     buf with, without;
     render(&in, &opts, &with);
     opts.color = false;
@@ -231,7 +237,7 @@ static void what_to_do_is_on_the_first_screen(void **state) {
     scenario_cascade(&x);
     incident in;
     fixture_analyze(&x, true, &in);
-    report_opts opts = {REPORT_TERMINAL, LANG_EN, 80, false, true};
+    report_opts opts = opts_of(REPORT_TERMINAL, LANG_EN, 80, false, true);
     buf out;
     render(&in, &opts, &out);
     size_t at = str_find(buf_str(&out), S("What to do now"), 0);
@@ -252,7 +258,7 @@ static void full_buffer_is_an_error(void **state) {
     incident in;
     fixture_analyze(&x, true, &in);
     for (int format = REPORT_TERMINAL; format <= REPORT_HTML; format++) {
-        report_opts opts = {(report_format)format, LANG_EN, 80, false, true};
+        report_opts opts = opts_of((report_format)format, LANG_EN, 80, false, true);
         buf out;
         buf_init(&out, 700);
         err e = {0};
