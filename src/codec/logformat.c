@@ -165,6 +165,23 @@ static void close_record(run *r) {
     r->joined = false;
 }
 
+/* A level that stands in the message itself: "error: no such key", "[WARN] slow", "ERROR failed".
+ * In small letters only with its colon, since "fine weather" states nothing. */
+static severity level_in_front(str body) {
+    enum { WORD_MAX = 13 };
+    bool bracket = body.n > 0 && body.p[0] == '[';
+    str t = str_from(body, bracket);
+    size_t n = 0, capitals = 0;
+    while (n < t.n && n <= WORD_MAX && (unsigned char)((t.p[n] | 32) - 'a') < 26) {
+        capitals += t.p[n] < 'a';
+        n++;
+    }
+    if (n < 3 || n == t.n) return SEV_NONE;
+    char next = t.p[n];
+    bool ends = bracket ? next == ']' : next == ':' || (next == ' ' && capitals == n);
+    return ends ? severity_from_word(str_sub(t, 0, n), false) : SEV_NONE;
+}
+
 /* RC_OK: records were added; RC_INVALID: not a line of this reader; RC_LIMIT: the batch is full. */
 static rc read_with(run *r, const line_reader *reader, str line, err *e) {
     log_batch *b = r->c.batch;
@@ -179,6 +196,7 @@ static rc read_with(run *r, const line_reader *reader, str line, err *e) {
     if (!rec) return RC_LIMIT;
     if (header_parse(&reader->hdr, &r->f->ts, line, &b->mem, rec)) {
         if (r->f->structured_bodies) line_inner(&r->c, rec->body, rec);
+        if (rec->severity == SEV_NONE) rec->severity = (uint8_t)level_in_front(rec->body);
         return RC_OK;
     }
     b->count--;
@@ -251,6 +269,7 @@ static rc take(run *r, str whole, str line) {
     code = add_plain(r, whole);
     if (code != RC_OK) return code;
     b->rec[b->count - 1].body = line;
+    b->rec[b->count - 1].severity = (uint8_t)level_in_front(line);
     size_t added = b->count;
     close_record(r);
     r->open = added;

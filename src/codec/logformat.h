@@ -5,14 +5,17 @@
  * begin at a record boundary:
  *
  *     log_format_detect(sample, &opts, &fmt, e)        look at the first 256 KB or so
- *     n = log_format_boundary(fmt, chunk)              bytes of `chunk` that hold whole records
- * (the rest joins the next chunk) log_format_parse(fmt, chunk, opts, batch, st)    appends the
- * records of `chunk`
+ *     n = log_format_boundary(fmt, chunk)              bytes of `chunk` that hold whole records;
+ *                                                      the rest joins the next chunk
+ *     log_format_parse(fmt, chunk, ..., batch, stats)  appends the records of `chunk`
  *
  * Formats known: JSON lines (OTLP/JSON of the Collector's file exporter, Docker json-file, CRI,
- * ECS, GELF, pino, bunyan, zap, logrus, logback), logfmt, syslog RFC 3164 and RFC 5424, common and
- * combined access logs, nginx error, klog, Java/Python/Go/.NET headers, journald export, and
- * headers learned from the columns of the first lines. */
+ * ECS, GELF, pino, bunyan, zap, logrus, logback), logfmt, docker compose and kubectl --prefix
+ * output, syslog RFC 3164 and RFC 5424, common and combined access logs, nginx error, klog,
+ * Java/Python/Go/.NET headers, journald export, and headers learned from the columns of the first
+ * lines. A file may mix two; what no format reads continues the record before it or is kept as
+ * text. Multi-line records have attributes exception.type and exception.message when they hold a
+ * stack trace. */
 #ifndef FL_CODEC_LOGFORMAT_H
 #define FL_CODEC_LOGFORMAT_H
 
@@ -53,7 +56,8 @@ str log_format_describe(const log_format *f);
 /* NULL-terminated list of the names `opts.name` takes. */
 const char *const *log_format_names(void);
 /* Bytes of `chunk` up to the start of its last record (0 when it holds no complete record: read
- * more, or parse it all at the end of input). `chunk` begins at a record boundary. */
+ * more, or parse it all at the end of input). `chunk` begins at a record boundary. Never 0 for more
+ * than about 2 * LOG_RECORD_LINES_MAX complete lines. */
 size_t log_format_boundary(const log_format *f, str chunk);
 /* Parses as many records of `chunk` as fit the batch (BATCH_RECORDS, its arena). Records borrow
  * from `chunk`, or from batch->mem where unescaped. base_offset/base_line: position of chunk[0] in

@@ -393,6 +393,26 @@ static void header_inside_containers(void **state) {
     release(&p);
 }
 
+static void levels_in_front_of_messages_count(void **state) {
+    (void)state;
+    parsed p;
+    parse_text(&p,
+               S("Jun 14 15:16:01 h sshd[1]: error: PAM: failed\n"
+                 "Jun 14 15:16:02 h sshd[1]: fine weather today\n"
+                 "Jun 14 15:16:03 h app[2]: [WARN] slow\n"
+                 "Jun 14 15:16:04 h app[2]: ERROR no stock\n"
+                 "Jun 14 15:16:05 h app[2]: errors were seen\n"),
+               "auto");
+    static const severity WANT[] = {SEV_ERROR, SEV_NONE, SEV_WARN, SEV_ERROR, SEV_NONE};
+    assert_int_equal(p.b.count, ARRAY_LEN(WANT));
+    for (size_t i = 0; i < p.b.count; i++) assert_int_equal(p.b.rec[i].severity, WANT[i]);
+    expect_str(p.b.rec[0].body, "error: PAM: failed");
+    release(&p);
+    parse_text(&p, S("hello\nFATAL: out of paper\nbye\n"), "auto");
+    assert_int_equal(p.b.rec[1].severity, SEV_FATAL);
+    release(&p);
+}
+
 static void structured_messages_behind_a_header(void **state) {
     (void)state;
     parsed p;
@@ -714,6 +734,7 @@ int main(void) {
         cmocka_unit_test(access_fields_become_attributes),
         cmocka_unit_test(syslog_5424_fields),
         cmocka_unit_test(header_inside_containers),
+        cmocka_unit_test(levels_in_front_of_messages_count),
         cmocka_unit_test(structured_messages_behind_a_header),
         cmocka_unit_test(prefixed_lines_name_their_container),
         cmocka_unit_test(mixed_files_have_two_formats),
