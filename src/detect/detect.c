@@ -223,9 +223,12 @@ static void build_templates(scan *s) {
             if (t->last_bucket == SIZE_MAX || at > t->last_bucket) t->last_bucket = at;
         }
     }
+    double *x = (double *)arena_bytes(&s->mem, (s->n + 1) * sizeof(double), _Alignof(double));
     for (size_t i = 0; i < s->tmpl_count; i++) {
         tmpl *t = &s->tmpls[i];
         t->meaning = detect_failure_meaning(t->text);
+        scan_counts(s, t, x);
+        for (size_t k = 0; k < s->n; k++) t->occupied += x[k] > 0;
         /* a level that only few of a template's records have says little about the template */
         uint8_t level =
             t->errors * 2 >= t->records || t->severity < SEV_ERROR ? t->severity : SEV_WARN;
@@ -373,7 +376,6 @@ rc detect_logs(const log_profile *p, const miner *m, const detect_opts *opts, fi
     detect_errors(&s);
     detect_stopped(&s);
     detect_params(&s);
-    detect_meaning(&s);
     fold(&s, out);
     *ret = s.sum;
     vec_release(&s.found);

@@ -86,6 +86,5 @@ void detect_rate(scan *s);
 void detect_errors(scan *s);
 void detect_stopped(scan *s);
 void detect_params(scan *s);
-void detect_meaning(scan *s);
 
 #endif

@@ -1,74 +1,145 @@
-/* detect_new.c - templates never seen before (in the log so far, or in the baseline).
+/* detect_new.c - templates never seen before (in the log so far, or in the baseline), and lines
+ * that say themselves that something failed.
  *
- * Problem: many logs bring new templates all the time; then one more is no news. And a single new
- * line can be the whole story when it says FATAL.
+ * Problem: many logs bring new templates all the time; then one more is no news. A rare everyday
+ * line is also "new" when it first shows. And a single line can be the whole story when it says
+ * FATAL, even in the first minute of a log, where nothing is known to be new yet.
  *
- * Null: discoveries after the warm-up are counted per bucket; the rate at which this log brings new
- * templates of at least this concern (meaning and severity) is estimated from the buckets before,
- * with half a discovery as the prior. A new template is surprising by
+ * surprise of a new template, first seen in bucket `at` of n:
  *
- *     log2(buckets so far) + PRIOR_BITS concern - NOISE_BITS log2(1 + earlier discoveries)
+ *     log2(at + 1)                            chance of a first sight in this very bucket
+ *   + min(ABSENCE_MAX, m log2(n / (n - at)))  chance that all its m occupied buckets lie after `at`
+ *                                             at an even rate
+ *   + prior(concern)                          in normal operation lines that say FATAL are rarer
+ *                                             than others by that factor; see prior_bits
+ *   - NOISE_BITS log2(1 + elsewhere)          this log brings such lines anyway: episodes before it
+ *                                             in which templates of at least this concern were
+ *                                             discovered. Of the warm-up only templates count that
+ *                                             stayed rare (Good-Turing's kinds seen once or twice).
  *
- * The first term is the Good-Turing chance of a discovery in this very bucket when there was none
- * before; the second is prior knowledge: in logs of normal operation, new lines that speak of a
- * failure are rarer than new lines by that factor; the third takes both back as soon as the log
- * shows that it brings such lines anyway. Without concern a discovery never reaches more than Low.
+ * An everyday line seen five times in the rest of the log gets next to nothing from the second
+ * term, a new line that stays gets much; a single line depends on what it says.
  *
- * Tests: one a bucket. Discoveries in the same bucket count once (one event, many lines). */
+ * A template with concern that is not new gets prior(concern) less the share of the timeline it
+ * occupies (in sixteenths, 2 bits per doubling: what goes on all day is background) and less the
+ * noise of rare templates with concern anywhere else. Without time only what it says counts.
+ *
+ * Tests: one a bucket; one a segment for lines that are not new. Discoveries within a gap of n / 64
+ * buckets are one episode (one event, many lines). */
 #include <math.h>
 
 #include "detect/detect_int.h"
 
-#define PRIOR_BITS 12.0
-#define NOISE_BITS 4.0
+#define ABSENCE_MAX  14.0
+#define NOISE_BITS   4.0
+#define PRIOR_AT_ONE 20.0
+#define PRIOR_FROM   0.78
+#define CONCERN_NEWS 0.6 /* lines that are not new are reported from here */
+#define CLASS_SAME   0.1 /* noise counts templates of nearly the same concern */
 
-enum { CLASSES = 3 };
-static const double class_concern[CLASSES] = {0.0, 0.4, 0.65};
+enum { SEGMENTS = 16, FEW = 3, RARE_BUCKETS = 2 };
 
-static unsigned class_of(double concern) {
-    unsigned c = 0;
-    while (c + 1 < CLASSES && concern >= class_concern[c + 1]) c++;
-    return c;
+static double prior_bits(double concern) {
+    return PRIOR_AT_ONE * fmax(0, concern - PRIOR_FROM) / (1 - PRIOR_FROM);
+}
+
+/* Episodes within [from, to) in which templates of concern >= `concern` were discovered; those
+ * before `warmup` count when they stayed rare. */
+static double episodes(const scan *s, double concern, size_t from, size_t to, size_t warmup,
+                       bool rare_only, uint8_t *mark) {
+    size_t gap = 1 + s->n / 64;
+    memset(mark, 0, s->n);
+    for (size_t i = 0; i < s->tmpl_count; i++) {
+        const tmpl *t = &s->tmpls[i];
+        if (t->first_bucket == SIZE_MAX || t->concern < concern || t->in_baseline) continue;
+        bool rare = t->occupied <= RARE_BUCKETS;
+        if (rare || (!rare_only && t->first_bucket >= warmup)) mark[t->first_bucket] = 1;
+    }
+    double count = 0;
+    size_t last = SIZE_MAX;
+    for (size_t i = from; i < to; i++) {
+        if (!mark[i]) continue;
+        if (last == SIZE_MAX || i - last > gap) count++;
+        last = i;
+    }
+    return count;
+}
+
+static void new_template(scan *s, const tmpl *t, double needed, uint8_t *mark) {
+    size_t at = t->first_bucket, gap = 1 + s->n / 64;
+    double n = (double)s->n;
+    double bits = log2((double)at + 1);
+    bits +=
+        s->base ? ABSENCE_MAX : fmin(ABSENCE_MAX, (double)t->occupied * log2(n / (n - (double)at)));
+    bits += prior_bits(t->concern);
+    if (at > gap) {
+        double earlier = episodes(s, t->concern - CLASS_SAME, s->n / 20, at - gap,
+                                  s->base ? 0 : s->warmup, false, mark);
+        bits -= NOISE_BITS * log2(1 + earlier);
+    }
+    candidate c = scan_candidate(s, t, FINDING_NEW_TEMPLATE);
+    c.needed = needed;
+    c.bucket = at;
+    c.f.direction = 1;
+    c.f.surprise_bits = bits > 0 ? bits : 0;
+    c.f.onset_ns = c.f.from_ns = t->first.ns;
+    c.f.to_ns = t->last.ns;
+    c.f.observed = (double)t->records;
+    c.f.unit = S("lines");
+    c.f.record_count = t->records;
+    scan_refs(s, t, at, s->n, &c.f);
+    scan_add(s, &c);
+}
+
+static void telling_template(scan *s, const tmpl *t, double needed, uint8_t *mark, double *x) {
+    candidate c = scan_candidate(s, t, t->records <= FEW ? FINDING_RARE_TEMPLATE : FINDING_MEANING);
+    double bits = prior_bits(t->concern), noise = 0;
+    size_t gap = 1 + s->n / 64, at = t->first_bucket;
+    if (s->n >= SEGMENTS && at != SIZE_MAX) {
+        scan_counts(s, t, x);
+        size_t hit = 0;
+        for (size_t g = 0; g < SEGMENTS; g++) {
+            double sum = 0;
+            for (size_t k = g * s->n / SEGMENTS; k < (g + 1) * s->n / SEGMENTS; k++) sum += x[k];
+            hit += sum > 0;
+        }
+        bits -= 2 * log2((double)MAX(hit, (size_t)1));
+        double concern = t->concern - CLASS_SAME;
+        if (at > gap) noise += episodes(s, concern, 0, at - gap, s->warmup, true, mark);
+        if (at + gap + 1 < s->n) {
+            noise += episodes(s, concern, at + gap + 1, s->n, s->warmup, true, mark);
+        }
+    } else if (t->records * 5 > s->p->records && t->records > FEW) {
+        bits -= 8; /* a large part of all there is */
+    }
+    /* The prior is counted from the need on: it is knowledge from elsewhere, not one of the tests.
+     */
+    bits += needed - 1 - NOISE_BITS * log2(1 + noise);
+    c.needed = needed;
+    c.bucket = at;
+    c.f.surprise_bits = bits > 0 ? bits : 0;
+    c.f.from_ns = c.f.onset_ns = t->first.ns;
+    c.f.to_ns = t->last.ns;
+    c.f.observed = (double)t->records;
+    c.f.unit = S("lines");
+    c.f.record_count = t->records;
+    scan_refs(s, t, 0, s->n, &c.f);
+    scan_add(s, &c);
 }
 
 void detect_new(scan *s) {
-    if (s->n < 8) return;
-    /* Buckets with discoveries of at least each class, after the warm-up. */
-    uint8_t *seen = arena_try_new_n(&s->mem, uint8_t, s->n * CLASSES);
-    uint32_t *before = arena_try_new_n(&s->mem, uint32_t, (s->n + 1) * CLASSES);
-    if (!seen || !before) return;
-    bool baseline = s->base != NULL;
-    size_t from = baseline ? 0 : s->warmup;
+    uint8_t *mark = arena_try_new_n(&s->mem, uint8_t, s->n + 1);
+    double *x = arena_try_new_n(&s->mem, double, s->n + 1);
+    if (!mark || !x) return;
+    double needed_new = scan_needed(s, (double)s->n), needed_telling = scan_needed(s, SEGMENTS);
+    size_t from = s->base ? 0 : s->warmup;
+    bool timed = s->n >= SEGMENTS / 2;
     for (size_t i = 0; i < s->tmpl_count; i++) {
         const tmpl *t = &s->tmpls[i];
-        if (t->first_bucket == SIZE_MAX || t->first_bucket < from || t->in_baseline) continue;
-        for (unsigned c = 0; c <= class_of(t->concern); c++) seen[c * s->n + t->first_bucket] = 1;
-    }
-    for (unsigned c = 0; c < CLASSES; c++) {
-        uint32_t *b = before + c * (s->n + 1);
-        for (size_t k = 0; k < s->n; k++) b[k + 1] = b[k] + seen[c * s->n + k];
-    }
-    double needed = scan_needed(s, (double)s->n);
-    size_t gap = 1 + s->n / 64; /* discoveries shortly before belong to the same event */
-    for (size_t i = 0; i < s->tmpl_count; i++) {
-        const tmpl *t = &s->tmpls[i];
-        size_t at = t->first_bucket;
-        if (at == SIZE_MAX || at < from || t->in_baseline) continue;
-        size_t upto = at > gap ? at - gap : 0;
-        double earlier = before[class_of(t->concern) * (s->n + 1) + upto];
-        double bits =
-            log2((double)(at + 1)) + PRIOR_BITS * t->concern - NOISE_BITS * log2(1 + earlier);
-        candidate c = scan_candidate(s, t, FINDING_NEW_TEMPLATE);
-        c.needed = needed;
-        c.bucket = at;
-        c.f.direction = 1;
-        c.f.surprise_bits = bits > 0 ? bits : 0;
-        c.f.onset_ns = c.f.from_ns = t->first.ns;
-        c.f.to_ns = t->last.ns;
-        c.f.observed = (double)t->records;
-        c.f.unit = S("lines");
-        c.f.record_count = t->records;
-        scan_refs(s, t, at, s->n, &c.f);
-        scan_add(s, &c);
+        bool fresh = timed && t->first_bucket != SIZE_MAX && t->first_bucket >= from;
+        if (fresh && !t->in_baseline)
+            new_template(s, t, needed_new, mark);
+        else if (t->concern >= CONCERN_NEWS)
+            telling_template(s, t, needed_telling, mark, x);
     }
 }

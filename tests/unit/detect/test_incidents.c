@@ -1,0 +1,372 @@
+/* Invented incidents in an invented shop, each with a quiet twin: the same traffic without the
+ * fault. The fault must be found, with its onset within a bucket; the twin must give no finding
+ * above Low. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+
+#include "feeder.h"
+
+enum { HOUR = 3600, FAULT_AT = 5400, DURATION = 2 * HOUR };
+
+static unsigned poisson(rng *r, double mean) {
+    double limit = exp(-mean), p = rng_double(r);
+    unsigned k = 0;
+    for (; p > limit && k < 1000; k++) p *= rng_double(r);
+    return k;
+}
+
+static int64_t at(feeder *f, int t) {
+    return T0 + t * SECOND + (int64_t)rng_below(&f->r, (uint64_t)SECOND);
+}
+
+static double latency(rng *r, double median) { return median * exp(0.5 * rng_normal(r)); }
+
+typedef struct world {
+    int duration;
+    double rate;             /* requests a second */
+    double daily;            /* 0..1: depth of the day's rhythm */
+    double growth;           /* traffic at the end over traffic at the beginning */
+    double bursts;           /* chance a second that a burst of normal traffic begins */
+    int cron_every;          /* seconds between nightly jobs; 0 = none */
+    int restart_every;       /* seconds between restarts; 0 = none */
+    double warn_rate;        /* everyday warnings and errors a second */
+    double latency_at_fault; /* factor, rising from FAULT_AT on */
+    bool silent_payment;     /* payment says nothing after FAULT_AT */
+    double heap_growth;      /* MB an hour */
+} world;
+
+static void normal_second(feeder *f, const world *w, int t, double *burst_left) {
+    rng *r = &f->r;
+    double rate = w->rate * (1 + (w->growth > 0 ? w->growth - 1 : 0) * t / w->duration);
+    rate *= 1 - w->daily * 0.5 * (1 - cos(2 * M_PI * t / (24 * HOUR)));
+    if (w->bursts > 0 && rng_double(r) < w->bursts) *burst_left = 20 + 100 * rng_double(r);
+    if (*burst_left > 0) {
+        rate *= 4;
+        *burst_left -= 1;
+    }
+    double slow = 1;
+    if (w->latency_at_fault > 0 && t > FAULT_AT) {
+        slow = 1 + (w->latency_at_fault - 1) * (t - FAULT_AT) / (w->duration - FAULT_AT);
+    }
+    for (unsigned n = poisson(r, rate); n > 0; n--) {
+        unsigned item = (unsigned)rng_below(r, 100000);
+        feeder_log(f, at(f, t), "gateway", SEV_INFO, "GET /api/items/%u status=%d took %.1fms",
+                   item, rng_below(r, 40) ? 200 : 404, slow * latency(r, 20));
+        if (rng_below(r, 3) == 0) {
+            feeder_log(f, at(f, t), "orders", SEV_INFO, "order %u created for user u%u", item,
+                       (unsigned)rng_below(r, 9999));
+            if (!(w->silent_payment && t > FAULT_AT)) {
+                feeder_log(f, at(f, t), "payment", SEV_INFO,
+                           "charge accepted: order %u amount %.2f", item, 5 + 95 * rng_double(r));
+            }
+        }
+        if (rng_below(r, 5) == 0) {
+            feeder_log(f, at(f, t), "orders", SEV_DEBUG, "cache miss for key item:%u", item);
+        }
+    }
+    if (t % 10 == 0 && !(w->silent_payment && t > FAULT_AT)) {
+        feeder_log(f, at(f, t), "payment", SEV_INFO, "heartbeat ok, %u workers idle",
+                   (unsigned)rng_below(r, 8));
+    }
+    if (t % 15 == 0) {
+        double heap = 400 + 30 * rng_double(r);
+        if (w->heap_growth > 0) heap += w->heap_growth * t / HOUR;
+        feeder_log(f, at(f, t), "orders", SEV_INFO, "gc pause %.1fms, heap used %.0fMB",
+                   latency(r, 12), heap);
+    }
+    if (rng_double(r) < w->warn_rate) {
+        switch (rng_below(r, 4)) {
+        case 0:
+            feeder_log(f, at(f, t), "gateway", SEV_WARN, "slow client 10.0.%u.%u, closing",
+                       (unsigned)rng_below(r, 255), (unsigned)rng_below(r, 255));
+            break;
+        case 1:
+            feeder_log(f, at(f, t), "orders", SEV_WARN, "retrying inventory call, attempt %u",
+                       1 + (unsigned)rng_below(r, 2));
+            break;
+        case 2:
+            feeder_log(f, at(f, t), "gateway", SEV_ERROR, "client disconnected before response %u",
+                       (unsigned)rng_below(r, 100000));
+            break;
+        default:
+            feeder_log(f, at(f, t), "payment", SEV_WARN, "card declined for order %u",
+                       (unsigned)rng_below(r, 100000));
+        }
+    }
+    if (w->cron_every && t % w->cron_every < 40) {
+        feeder_log(f, at(f, t), "orders", SEV_INFO, "archive job: moved %u rows",
+                   (unsigned)rng_below(r, 1000));
+        feeder_log(f, at(f, t), "orders", SEV_INFO, "archive job: batch %u done",
+                   (unsigned)rng_below(r, 1000));
+    }
+    if (w->restart_every && t % w->restart_every == w->restart_every / 2) {
+        feeder_log(f, at(f, t), "payment", SEV_INFO, "received SIGTERM, shutting down");
+        for (unsigned k = 0; k < 25; k++) {
+            feeder_log(f, at(f, t + 2), "payment", SEV_INFO, "loaded plugin %u in %.1fms", k,
+                       latency(r, 3));
+        }
+        feeder_log(f, at(f, t + 3), "payment", SEV_INFO, "started in %.2fs, listening on port 8443",
+                   latency(r, 2));
+    }
+}
+
+typedef void (*fault)(feeder *f, int t);
+
+static uint64_t run(const world *w, fault inject, unsigned seed, finding_set *out,
+                    detect_summary *sum) {
+    feeder f;
+    feeder_init(&f, 2, seed);
+    double burst = 0;
+    for (int t = 0; t < w->duration; t++) {
+        normal_second(&f, w, t, &burst);
+        if (inject) inject(&f, t);
+    }
+    feeder_detect(&f, NULL, out, sum);
+    feeder_release(&f);
+    return f.lines;
+}
+
+static const world shop = {.duration = DURATION, .rate = 6, .warn_rate = 0.02};
+
+static size_t false_alarms;
+
+static void quiet(const char *name, const world *w) {
+    for (unsigned seed = 1; seed <= 3; seed++) {
+        finding_set s;
+        detect_summary sum;
+        run(w, NULL, seed, &s, &sum);
+        assert_false(sum.undetermined);
+        if (feeder_above_low(&s)) {
+            print_error("false alarms in %s, seed %u:\n", name, seed);
+            feeder_print(&s);
+        }
+        false_alarms += feeder_above_low(&s);
+        finding_set_release(&s);
+    }
+}
+
+static void found(const char *name, const finding_set *s, finding_kind kind, const char *text,
+                  finding_level level, double onset_s, double tolerance_s) {
+    const finding *f = feeder_find(s, kind, text);
+    double onset = f ? (double)(f->onset_ns - T0) / (double)SECOND : nan("");
+    if (!f || f->level < level || fabs(onset - onset_s) > tolerance_s || !f->ref_count) {
+        print_error("%s: looking for \"%s\" from %.0f s\n", name, text, onset_s);
+        feeder_print(s);
+    }
+    assert_non_null(f);
+    assert_true(f->level >= level);
+    assert_true(fabs(onset - onset_s) <= tolerance_s);
+    assert_true(f->ref_count > 0);
+}
+
+static void normal_days_give_nothing(void **state) {
+    (void)state;
+    quiet("steady", &shop);
+    quiet("busy", &(world){.duration = HOUR, .rate = 30, .warn_rate = 0.2});
+    quiet("quiet service", &(world){.duration = 6 * HOUR, .rate = 0.2, .warn_rate = 0.001});
+    quiet("day rhythm",
+          &(world){.duration = 48 * HOUR, .rate = 0.5, .daily = 0.9, .warn_rate = 0.005});
+    quiet("half a day",
+          &(world){.duration = 12 * HOUR, .rate = 1, .daily = 0.95, .warn_rate = 0.005});
+    quiet("cron",
+          &(world){.duration = 12 * HOUR, .rate = 1, .cron_every = HOUR, .warn_rate = 0.01});
+    quiet("one nightly job",
+          &(world){.duration = 12 * HOUR, .rate = 1, .cron_every = 7 * HOUR, .warn_rate = 0.01});
+    quiet("bursts of traffic",
+          &(world){.duration = 4 * HOUR, .rate = 3, .bursts = 0.001, .warn_rate = 0.02});
+    quiet("growth", &(world){.duration = 8 * HOUR, .rate = 1, .growth = 6, .warn_rate = 0.02});
+    quiet("restarts",
+          &(world){.duration = 8 * HOUR, .rate = 2, .restart_every = 2 * HOUR, .warn_rate = 0.02});
+    quiet("one restart",
+          &(world){.duration = 3 * HOUR, .rate = 3, .restart_every = 4 * HOUR, .warn_rate = 0.02});
+    assert_int_equal(false_alarms, 0);
+}
+
+static void redis_keys(feeder *f, int t) {
+    if (t < FAULT_AT) return;
+    if (t == FAULT_AT) {
+        feeder_log(f, at(f, t), "redis", SEV_WARN, "slow command: KEYS session:* took 4180 ms");
+    }
+    if (t % 20 == 0) {
+        feeder_log(f, at(f, t), "redis", SEV_WARN, "slow command: KEYS session:* took %u ms",
+                   3000 + (unsigned)rng_below(&f->r, 2000));
+    }
+    if (t > FAULT_AT + 20) {
+        feeder_log(f, at(f, t), "orders", SEV_ERROR,
+                   "connection pool exhausted: active=50 idle=0 waiting=%u",
+                   (unsigned)rng_below(&f->r, 200));
+    }
+    if (t > FAULT_AT + 30) {
+        feeder_log(f, at(f, t), "gateway", SEV_ERROR,
+                   "upstream orders timed out after 5000ms, request %u",
+                   (unsigned)rng_below(&f->r, 100000));
+    }
+}
+
+static void finds_redis_and_pool_and_timeouts(void **state) {
+    (void)state;
+    finding_set s;
+    detect_summary sum;
+    run(&shop, redis_keys, 11, &s, &sum);
+    found("redis", &s, FINDING_KIND_COUNT, "slow command", LEVEL_LOW, FAULT_AT, 10);
+    found("redis", &s, FINDING_KIND_COUNT, "connection pool", LEVEL_HIGH, FAULT_AT + 21, 10);
+    found("redis", &s, FINDING_KIND_COUNT, "timed out", LEVEL_MEDIUM, FAULT_AT + 31, 10);
+    found("redis", &s, FINDING_ERROR_RATIO, "orders", LEVEL_MEDIUM, FAULT_AT + 21, 16);
+    assert_true(feeder_above_low(&s) <= 8);
+    finding_set_release(&s);
+}
+
+static void oom(feeder *f, int t) {
+    if (t == FAULT_AT + 1200) {
+        feeder_log(f, at(f, t), "orders", SEV_ERROR,
+                   "java.lang.OutOfMemoryError: Java heap space at handler %u",
+                   (unsigned)rng_below(&f->r, 16));
+        feeder_log(f, at(f, t + 1), "orders", SEV_FATAL, "terminating after fatal error, code 137");
+    }
+}
+
+static void finds_memory_growth_and_oom(void **state) {
+    (void)state;
+    world w = shop;
+    w.heap_growth = 900;
+    finding_set s;
+    detect_summary sum;
+    run(&w, oom, 12, &s, &sum);
+    found("oom", &s, FINDING_KIND_COUNT, "OutOfMemoryError", LEVEL_HIGH, FAULT_AT + 1200, 10);
+    found("oom", &s, FINDING_KIND_COUNT, "terminating after fatal", LEVEL_HIGH, FAULT_AT + 1201,
+          10);
+    const finding *creep = feeder_find(&s, FINDING_PARAM_OUTLIER, "heap used");
+    if (!creep) feeder_print(&s);
+    assert_non_null(creep);
+    assert_int_equal(creep->direction, 1);
+    finding_set_release(&s);
+}
+
+static void certificate(feeder *f, int t) {
+    if (t < FAULT_AT || t % 2) return;
+    feeder_log(f, at(f, t), "payment", SEV_ERROR,
+               "tls: failed to verify certificate: certificate has expired for bank%u.example",
+               (unsigned)rng_below(&f->r, 3));
+}
+
+static void finds_certificate_expiry(void **state) {
+    (void)state;
+    finding_set s;
+    detect_summary sum;
+    run(&shop, certificate, 13, &s, &sum);
+    found("certificate", &s, FINDING_KIND_COUNT, "certificate", LEVEL_HIGH, FAULT_AT, 8);
+    found("certificate", &s, FINDING_ERROR_RATIO, "payment", LEVEL_MEDIUM, FAULT_AT, 10);
+    finding_set_release(&s);
+}
+
+static void disk_full(feeder *f, int t) {
+    if (t < FAULT_AT) return;
+    for (unsigned n = poisson(&f->r, 2); n > 0; n--) {
+        feeder_log(f, at(f, t), "orders", SEV_NONE,
+                   "write /var/lib/orders/wal.%u: no space left on device",
+                   (unsigned)rng_below(&f->r, 50));
+    }
+}
+
+static void finds_disk_full_without_levels(void **state) {
+    (void)state;
+    finding_set s;
+    detect_summary sum;
+    run(&shop, disk_full, 14, &s, &sum);
+    found("disk", &s, FINDING_KIND_COUNT, "no space left", LEVEL_HIGH, FAULT_AT, 8);
+    finding_set_release(&s);
+}
+
+static void finds_a_silent_service(void **state) {
+    (void)state;
+    world w = shop;
+    w.silent_payment = true;
+    w.warn_rate = 0.001;
+    finding_set s;
+    detect_summary sum;
+    run(&w, NULL, 15, &s, &sum);
+    found("silent", &s, FINDING_STOPPED, "payment", LEVEL_MEDIUM, FAULT_AT, 16);
+    assert_int_equal(feeder_find(&s, FINDING_STOPPED, "payment")->direction, -1);
+    finding_set_release(&s);
+}
+
+static void finds_latency_creep(void **state) {
+    (void)state;
+    world w = shop;
+    w.latency_at_fault = 12;
+    finding_set s;
+    detect_summary sum;
+    run(&w, NULL, 16, &s, &sum);
+    found("creep", &s, FINDING_PARAM_OUTLIER, "took", LEVEL_MEDIUM, FAULT_AT + 300, 400);
+    finding_set_release(&s);
+}
+
+static void one_fatal(feeder *f, int t) {
+    if (t == FAULT_AT) {
+        feeder_log(f, at(f, t), "orders", SEV_FATAL, "shard 7 lost its leader and gave up");
+    }
+}
+
+static void finds_one_fatal_line(void **state) {
+    (void)state;
+    finding_set s;
+    detect_summary sum;
+    uint64_t lines = run(&shop, one_fatal, 17, &s, &sum);
+    assert_true(lines > 40000);
+    found("fatal", &s, FINDING_KIND_COUNT, "lost its leader", LEVEL_HIGH, FAULT_AT, 1);
+    finding_set_release(&s);
+}
+
+static void everyday_error(feeder *f, int t) {
+    double rate = t < FAULT_AT || t > FAULT_AT + 600 ? 0.02 : 3;
+    for (unsigned n = poisson(&f->r, rate); n > 0; n--) {
+        feeder_log(f, at(f, t), "gateway", SEV_ERROR, "upstream reset connection for request %u",
+                   (unsigned)rng_below(&f->r, 100000));
+    }
+}
+
+static void finds_a_burst_of_an_everyday_error(void **state) {
+    (void)state;
+    finding_set s;
+    detect_summary sum;
+    run(&shop, everyday_error, 18, &s, &sum);
+    found("burst", &s, FINDING_RATE_BURST, "upstream reset", LEVEL_MEDIUM, FAULT_AT, 10);
+    const finding *f = feeder_find(&s, FINDING_RATE_BURST, "upstream reset");
+    assert_true(fabs((double)(f->to_ns - T0) / (double)SECOND - (FAULT_AT + 600)) <= 16);
+    finding_set_release(&s);
+}
+
+static void little_data_is_undetermined(void **state) {
+    (void)state;
+    feeder f;
+    feeder_init(&f, 1, 1);
+    for (int i = 0; i < 20; i++) feeder_log(&f, T0 + i * SECOND, "s", SEV_INFO, "tick %d", i);
+    finding_set s;
+    detect_summary sum;
+    feeder_detect(&f, NULL, &s, &sum);
+    assert_true(sum.undetermined);
+    assert_true(str_eq(sum.why_undetermined, S("few_records")));
+    finding_set_release(&s);
+    feeder_release(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(normal_days_give_nothing),
+        cmocka_unit_test(finds_redis_and_pool_and_timeouts),
+        cmocka_unit_test(finds_memory_growth_and_oom),
+        cmocka_unit_test(finds_certificate_expiry),
+        cmocka_unit_test(finds_disk_full_without_levels),
+        cmocka_unit_test(finds_a_silent_service),
+        cmocka_unit_test(finds_latency_creep),
+        cmocka_unit_test(finds_one_fatal_line),
+        cmocka_unit_test(finds_a_burst_of_an_everyday_error),
+        cmocka_unit_test(little_data_is_undetermined),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
