@@ -42,7 +42,9 @@ static void feed(const char *path, uint32_t file, miner *m, log_profile *p) {
     err e = {0};
     str text = read_file(path);
     log_format *fmt;
-    must(log_format_detect(str_sub(text, 0, LOG_SAMPLE_BYTES), &(log_format_opts){0}, &fmt, &e),
+    must(log_format_detect(str_sub(text, 0, LOG_SAMPLE_BYTES),
+                           &(log_format_opts){.now_ns = (int64_t)time(NULL) * 1000000000}, &fmt,
+                           &e),
          &e);
     log_batch b;
     log_batch_init(&b);

@@ -311,7 +311,10 @@ static bool repeats(const scan *s, const candidate *c, const candidate *stronger
         bool both_params = c->f.kind == FINDING_NEW_VALUE || c->f.kind == FINDING_PARAM_OUTLIER;
         return !both_params || near_in_time(s, c, stronger);
     }
-    return false;
+    /* One new value (a status, say) shows in every template that prints it. */
+    return c->f.kind == FINDING_NEW_VALUE && stronger->f.kind == FINDING_NEW_VALUE &&
+           str_eq(c->f.service, stronger->f.service) && str_eq(c->f.subject, stronger->f.subject) &&
+           near_in_time(s, c, stronger);
 }
 
 static void fold(scan *s, finding_set *out) {

@@ -30,7 +30,7 @@
 
 #include "detect/detect_int.h"
 
-#define ABSENCE_MAX  14.0
+#define ABSENCE_MAX  24.0
 #define NOISE_BITS   4.0
 #define PRIOR_AT_ONE 20.0
 #define PRIOR_FROM   0.78

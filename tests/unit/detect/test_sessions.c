@@ -336,6 +336,46 @@ static void keys_come_from_group_one_or_trace_id(void **state) {
     log_batch_release(&b);
 }
 
+/* 400 sessions of one kind, one of another; a common variant is no oddity. */
+static void odd_sessions_among_themselves(void **state) {
+    (void)state;
+    miner *m;
+    assert_int_equal(miner_new(&(miner_opts){0}, &m, NULL), RC_OK);
+    log_slot slots[SLOTS_MAX];
+    uint32_t n;
+    static const char *const texts[] = {"opened 17", "wrote 5 rows", "closed",
+                                        "lost the lock and failed"};
+    uint64_t shape[4];
+    for (size_t i = 0; i < 4; i++) shape[i] = miner_add(m, str_c(texts[i]), slots, SLOTS_MAX, &n);
+    miner_group(m);
+    session_set *s = session_set_new(NULL);
+    char key[16];
+    uint64_t line = 0;
+    for (int i = 0; i < 401; i++) {
+        str k = {key, (size_t)snprintf(key, sizeof(key), "s%d", i)};
+        for (int j = 0; j < 4; j++) {
+            if (j == 1 && i % 5 == 0) continue; /* the variant */
+            if (j == 3 && i != 233) continue;
+            log_ref ref = {.offset = line * 10, .line = ++line};
+            IGNORE(session_set_add(s, k, shape[j], (int64_t)line, &ref));
+        }
+    }
+    session_set_to_templates(s, m);
+    finding_set out;
+    finding_set_init(&out);
+    assert_int_equal(detect_sessions(s, m, &out, NULL), RC_OK);
+    assert_int_equal(out.items.n, 1);
+    const finding *f = &out.items.v[0];
+    assert_int_equal(f->kind, FINDING_SESSION);
+    assert_int_equal(f->level, LEVEL_MEDIUM);
+    assert_true(str_eq(f->subject, S("s233")));
+    assert_true(str_has(f->template_text, S("failed")));
+    assert_int_equal(f->ref_count, 1);
+    finding_set_release(&out);
+    session_set_free(s);
+    miner_free(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_sequences_of_any_shape),
@@ -346,6 +386,7 @@ int main(void) {
         cmocka_unit_test(holds_on_systems_of_other_kinds),
         cmocka_unit_test(verdicts_do_not_depend_on_names_or_order),
         cmocka_unit_test(keys_come_from_group_one_or_trace_id),
+        cmocka_unit_test(odd_sessions_among_themselves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
