@@ -195,16 +195,21 @@ static const char *match_tag(const header *h, const char *p, const char *end, he
     return NULL;
 }
 
+bool header_is_bar(const header_step *s) {
+    return s->lit[0] == '|' || s->lit[0] == '\t' || (s->lit_n == 3 && s->lit[1] == '|');
+}
+
 static const char *match_until(const header_step *s, const char *p, const char *end,
                                header_cell *ret) {
-    enum { UNTIL_MAX = 120, WORDS_MAX = 4 };
+    enum { UNTIL_MAX = 120, WORDS_MAX = 4, BAR_WORDS_MAX = 10 };
     str hay = str_make(p, (size_t)MIN(end - p, UNTIL_MAX));
     size_t at = str_find(hay, str_make(s->lit, s->lit_n), 0);
     if (at == STR_NPOS || at == 0) return NULL;
     ret->text = str_trim_right(str_make(p, at));
     size_t words = 1;
     for (size_t i = 0; i < ret->text.n; i++) words += is_blank(p[i]) && !is_blank(p[i + 1]);
-    return ret->text.n && words <= WORDS_MAX ? p + at + s->lit_n : NULL;
+    size_t words_max = header_is_bar(s) ? BAR_WORDS_MAX : WORDS_MAX;
+    return ret->text.n && words <= words_max ? p + at + s->lit_n : NULL;
 }
 
 /* 1234 or nginx's 1234#0: */

@@ -69,6 +69,8 @@ const char *header_step_match(const header *h, const header_step *s, const ts_co
                               const char *p, const char *end, header_cell *ret);
 /* Skips blanks and terminal colour codes. */
 const char *header_skip_blank(const char *p, const char *end);
+/* The literal of an H_UNTIL separates columns wherever it stands: '|' or a tab. */
+bool header_is_bar(const header_step *s);
 bool header_starts(const header *h, const ts_context *c, str line);
 /* Fills time, severity, component, host, service, body and attributes (from `mem`; NULL: none) of
  * *r. Returns how many columns were found; 0, and *r untouched, when the line starts no record. */

@@ -340,6 +340,8 @@ static bool is_name(str t) { /* a name or file position, perhaps of a few words 
     return letter;
 }
 
+static bool has_bracket(str t) { return str_find_char(t, '[', 0) != STR_NPOS; }
+
 static bool try_until(learner *l) {
     static const str DELIMS[] = {S_INIT(" - "), S_INIT(" -- "), S_INIT(" | "), S_INIT("|"),
                                  S_INIT("\t"),  S_INIT(" : "),  S_INIT("] "),  S_INIT(" => "),
@@ -354,15 +356,18 @@ static bool try_until(learner *l) {
             continue;
         size_t matched = try_step(l, &s);
         if (matched < l->nearly || count_cells(l, is_name) < l->nearly) continue;
+        /* "file.go:12] " ends a cell; "app[12] " and "host [x] " hold one of their own. */
+        if (s.lit[0] == ']' && count_cells(l, has_bracket) > 0) continue;
         bool single = count_cells(l, is_single_word) == matched;
         if (single ? !recurs(l, 0.6) : !recurs(l, l->n < 100 ? 0.5 : 0.2)) continue;
-        if (l->has_component && !single) continue;
+        bool bar = header_is_bar(&s);
+        if (l->has_component && !single && !bar) continue;
         if (!single && l->n < 3) continue;
         if (l->h->count == 0) { /* Compose: "service-1  | ..." */
             s.role = COL_SERVICE;
             return append(l, s);
         }
-        if (!l->has_component) s.role = COL_COMPONENT;
+        if (!l->has_component || bar) s.role = COL_COMPONENT; /* of several the last counts */
         l->has_component = true;
         return append(l, s);
     }
