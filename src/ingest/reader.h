@@ -12,6 +12,7 @@
 
 #include "codec/logformat.h"
 #include "model/source.h"
+#include "sys/clock.h"
 #include "sys/fs.h"
 
 enum { READ_BLOCK_BYTES = 1 << 20, INPUT_FILES_MAX = 65536, DIR_DEPTH_MAX = 32 };
@@ -25,6 +26,7 @@ typedef struct ingest_opts {
                     cancelled */
     uint64_t max_decompression_ratio; /* 0 = 1000 */
     const sys_fs *fs;                 /* NULL = the real one */
+    const sys_clock *clock;           /* NULL = the real one; paces follow and progress */
     /* Called from scans about every 100 ms with bytes read and the total (0 when unknown); may be
      * NULL. */
     void (*progress)(void *ctx, uint64_t bytes, uint64_t total_bytes);
