@@ -1,61 +1,89 @@
-/* main.c - reads the command line and runs one command. */
+/* main.c - the commands' entry. Owns nothing; commands own what lives as long as they run. */
+#include <signal.h>
 #include <stdio.h>
 
-#include "app/cli.h"
+#include "app/commands.h"
+#include "app/output.h"
 #include "app/version.h"
+#include "sys/term.h"
 
-enum { OUTPUT_BYTES_MAX = 1 << 20, ARENA_BYTES_MAX = 256 << 20, HELP_WIDTH = 80 };
+enum { ARGS_ARENA_MAX = 64 << 20, HELP_BYTES_MAX = 1 << 20, STDOUT_FD = 1 };
 
-static int print(const buf *out) {
-    MUST(!out->full);
-    bool written = fwrite(out->p, 1, out->n, stdout) == out->n && fflush(stdout) == 0;
-    if (!written) fprintf(stderr, "faultline: standard output could not be written\n");
-    return written ? EXIT_WITH_OK : EXIT_WITH_NO_OUTPUT;
+int tell_failure(const err *e) {
+    fprintf(stderr, "faultline: %s\n", e->msg[0] != '\0' ? e->msg : rc_name(e->code));
+    if (e->hint[0] != '\0') fprintf(stderr, "  hint: %s\n", e->hint);
+    return e->code == RC_NOT_FOUND || e->code == RC_IO ? EXIT_WITH_NO_INPUT : EXIT_WITH_USAGE;
 }
 
-static int fail(const err *why, cli_exit status) {
-    fprintf(stderr, "faultline: %s\n", why->msg);
-    if (why->hint[0]) fprintf(stderr, "faultline: %s\n", why->hint);
-    return status;
-}
-
-static int run(const cli_args *a, buf *out, err *e) {
-    if (cli_has(a, OPT_SHOW_VERSION) || a->command == CMD_VERSION) {
-        buf_put(out, S("faultline " FL_VERSION "\n"));
-        return print(out);
+static int print_text(const buf *text) {
+    output o;
+    err e = {0};
+    rc got = output_open(&o, &SYS_FS_REAL, STR_NONE, &e);
+    if (got == RC_OK) {
+        IGNORE(output_put(&o, buf_str(text))); /* output_close tells a failure */
+        got = output_close(&o, &e);
     }
+    if (got == RC_OK) return EXIT_WITH_OK;
+    tell_failure(&e);
+    return EXIT_WITH_NO_OUTPUT;
+}
+
+static int cmd_help(const cli_args *a, buf *text) {
+    if (cli_has(a, OPT_MAN)) {
+        cli_man(text, S("faultline " FL_VERSION));
+        return print_text(text);
+    }
+    cli_command c = cli_find_command(a->operands, a->operand_count);
+    if (c == CMD_NONE && a->operand_count > 0) {
+        fprintf(stderr, "faultline: no command \"%.*s\"\n  hint: faultline help lists them\n",
+                STR_ARG(a->operands[0]));
+        return EXIT_WITH_USAGE;
+    }
+    cli_help(text, c, sys_term_width(STDOUT_FD));
+    return print_text(text);
+}
+
+static int dispatch(const cli_args *a, buf *text) {
     if (cli_has(a, OPT_SHOW_HELP)) {
-        cli_help(out, a->command, HELP_WIDTH);
-        return print(out);
+        cli_help(text, a->command, sys_term_width(STDOUT_FD));
+        return print_text(text);
+    }
+    if (cli_has(a, OPT_SHOW_VERSION) || a->command == CMD_VERSION) {
+        buf_put(text, S("faultline " FL_VERSION "\n"));
+        return print_text(text);
     }
     switch (a->command) {
-    case CMD_HELP:
-        if (cli_has(a, OPT_MAN)) {
-            cli_man(out, S("faultline " FL_VERSION));
-        } else {
-            cli_help(out, cli_find_command(a->operands, a->operand_count), HELP_WIDTH);
-        }
-        return print(out);
+    case CMD_ANALYZE:
+        return cmd_analyze(a);
+    case CMD_MINE:
+        return cmd_mine(a);
+    case CMD_PATTERNS_DIFF:
+        return cmd_patterns_diff(a);
+    case CMD_DETECT_SESSIONS:
+        return cmd_detect_sessions(a);
     case CMD_COMPLETION:
-        cli_completion(out, a->operands[0]);
-        return print(out);
+        cli_completion(text, a->operands[0]);
+        return print_text(text);
+    case CMD_HELP:
+        return cmd_help(a, text);
     default:
-        FAIL(e, RC_UNSUPPORTED, "this command is not part of this build");
+        cli_help(text, CMD_NONE, sys_term_width(STDOUT_FD));
+        print_text(text);
         return EXIT_WITH_USAGE;
     }
 }
 
 int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, told or ignored by output.c */
     arena mem;
-    arena_init(&mem, "command line", ARENA_BYTES_MAX);
-    buf out;
-    buf_init(&out, OUTPUT_BYTES_MAX);
+    buf text;
+    arena_init(&mem, "arguments", ARGS_ARENA_MAX);
+    buf_init(&text, HELP_BYTES_MAX);
+    cli_args a;
     err e = {0};
-    cli_args args;
-    int status = EXIT_WITH_USAGE;
-    if (cli_parse(argc, argv, &mem, &args, &e) == RC_OK) status = run(&args, &out, &e);
-    if (e.code != RC_OK) status = fail(&e, (cli_exit)status);
-    buf_release(&out);
+    int status =
+        cli_parse(argc, argv, &mem, &a, &e) == RC_OK ? dispatch(&a, &text) : tell_failure(&e);
+    buf_release(&text);
     arena_release(&mem);
     return status;
 }

@@ -1,0 +1,210 @@
+/* cmd_analyze.c - logs in, one root cause report out. */
+#include <stdio.h>
+
+#include "app/commands.h"
+#include "app/output.h"
+#include "app/pipeline.h"
+#include "rca/rca.h"
+#include "report/report.h"
+#include "sys/term.h"
+
+enum {
+    STDOUT_FD = 1,
+    REPORT_BYTES_MAX = 256 << 20,
+    RULES_FILE_BYTES_MAX = 4 << 20,
+    STATE_BYTES_MAX = 512 << 20,
+    SESSION_BYTES_MAX = 64 << 20
+};
+
+/* Everything the command owns; released in one place. */
+typedef struct analysis {
+    read_opts read;
+    arena mem;
+    pipeline now, before; /* before: the baseline, empty without one */
+    miner *known;         /* templates of the state file; NULL without one */
+    rules *rules;
+    finding_set findings;
+    incident incident;
+    buf text;
+} analysis;
+
+static void analysis_init(analysis *x) {
+    *x = (analysis){0};
+    arena_init(&x->mem, "analyze", STATE_BYTES_MAX);
+    finding_set_init(&x->findings);
+    incident_init(&x->incident);
+    buf_init(&x->text, REPORT_BYTES_MAX);
+    x->rules = rules_new();
+}
+
+static void analysis_release(analysis *x) {
+    buf_release(&x->text);
+    incident_release(&x->incident);
+    finding_set_release(&x->findings);
+    rules_free(x->rules);
+    miner_free(x->known);
+    pipeline_release(&x->before);
+    pipeline_release(&x->now);
+    arena_release(&x->mem);
+    read_opts_release(&x->read);
+}
+
+static rc load_rules(const cli_args *a, analysis *x, err *e) {
+    if (!cli_has(a, OPT_NO_BUILTIN_RULES)) {
+        rc got = rules_add_builtin(x->rules, e);
+        if (got != RC_OK) return got;
+    }
+    const str *files;
+    size_t n = cli_all(a, OPT_RULES, &x->mem, &files);
+    for (size_t i = 0; i < n; i++) {
+        buf yaml;
+        buf_init(&yaml, RULES_FILE_BYTES_MAX);
+        rc got = sys_read_file(x->read.fs, files[i], RULES_FILE_BYTES_MAX, &yaml, e);
+        if (got == RC_NOT_FOUND)
+            got = FAIL(e, RC_INVALID, "--rules %.*s: no such file", STR_ARG(files[i]));
+        if (got == RC_OK) got = rules_add_yaml(x->rules, buf_str(&yaml), files[i], e);
+        buf_release(&yaml);
+        if (got != RC_OK) return got;
+    }
+    return RC_OK;
+}
+
+/* A missing state file is a first run. */
+static rc load_state(str path, analysis *x, err *e) {
+    buf state;
+    buf_init(&state, STATE_BYTES_MAX);
+    rc got = sys_read_file(x->read.fs, path, STATE_BYTES_MAX, &state, e);
+    if (got == RC_NOT_FOUND) {
+        buf_release(&state);
+        return RC_OK;
+    }
+    if (got == RC_OK) got = miner_new(&x->read.miner, &x->known, e);
+    if (got == RC_OK) got = miner_load(x->known, buf_str(&state), e);
+    buf_release(&state);
+    if (got != RC_OK) return err_wrap(e, got, "--state %.*s", STR_ARG(path));
+    miner_group(x->known);
+    return RC_OK;
+}
+
+static rc save_state(str path, analysis *x, err *e) {
+    if (x->known != NULL) {
+        rc got = miner_merge(x->now.miner, x->known, e);
+        if (got != RC_OK) return got;
+        miner_group(x->now.miner);
+    }
+    buf state;
+    buf_init(&state, STATE_BYTES_MAX);
+    rc got = miner_save(x->now.miner, &state, e);
+    if (got == RC_OK) got = sys_write_file(x->read.fs, path, buf_str(&state), e);
+    buf_release(&state);
+    return got == RC_OK ? RC_OK : err_wrap(e, got, "--state %.*s", STR_ARG(path));
+}
+
+static rc read_baseline(const cli_args *a, analysis *x, err *e) {
+    const str *paths;
+    size_t n = cli_all(a, OPT_BASELINE, &x->mem, &paths);
+    if (n == 0) return RC_OK;
+    read_opts normal = x->read;
+    normal.ingest.paths = paths;
+    normal.ingest.path_count = n;
+    normal.ingest.follow = false;
+    pipeline_want want = {.profile = true};
+    rc got = pipeline_run(&normal, &want, "baseline", &x->before, e);
+    if (got != RC_OK) return err_wrap(e, got, "--baseline");
+    IGNORE(pipeline_tell_problems(&x->before,
+                                  x->read.quiet)); /* the report names what was analyzed itself */
+    return RC_OK;
+}
+
+static rc read_inputs(const cli_args *a, analysis *x, err *e) {
+    pipeline_want want = {
+        .profile = true, .sessions = true, .session_regex = cli_text(a, OPT_SESSION)};
+    want.session_opts.max_bytes = SESSION_BYTES_MAX / x->read.workers;
+    rc got = pipeline_range(&x->read, cli_text(a, OPT_SINCE), cli_text(a, OPT_UNTIL), &want.from_ns,
+                            &want.to_ns, e);
+    if (got == RC_OK) got = pipeline_run(&x->read, &want, "reading", &x->now, e);
+    return got;
+}
+
+static rc detect_all(const cli_args *a, analysis *x, detect_summary *ret, err *e) {
+    detect_opts opts = {.baseline = x->before.profile,
+                        .max_findings = (size_t)cli_number(a, OPT_MAX_FINDINGS)};
+    opts.baseline_miner = x->before.miner != NULL ? x->before.miner : x->known;
+    rc got = detect_logs(x->now.profile, x->now.miner, &opts, &x->findings, ret, e);
+    if (got == RC_OK && x->now.sessions != NULL) {
+        got = detect_sessions(x->now.sessions, x->now.miner, &x->findings, e);
+        finding_set_sort(&x->findings);
+    }
+    return got;
+}
+
+static rc write_report(const cli_args *a, analysis *x, err *e) {
+    bool to_file = cli_has(a, OPT_OUTPUT);
+    int color = cli_choice(a, OPT_COLOR);
+    report_opts opts = {.format = (report_format)cli_choice(a, OPT_FORMAT_REPORT),
+                        .lang = (report_lang)cli_choice(a, OPT_LANG),
+                        .width = (unsigned)cli_number(a, OPT_WIDTH),
+                        .color =
+                            color == 1 || (color == 0 && !to_file && sys_term_color(STDOUT_FD)),
+                        .utf8 = sys_term_utf8()};
+    if (opts.width == 0) opts.width = to_file ? 100 : sys_term_width(STDOUT_FD);
+    rc got = report_write(&x->incident, &opts, &x->text, e);
+    if (got != RC_OK) return got;
+    output o;
+    got = output_open(&o, x->read.fs, cli_text(a, OPT_OUTPUT), e);
+    if (got != RC_OK) return RC_IO;
+    IGNORE(output_put(&o, buf_str(&x->text))); /* output_close tells a failure */
+    return output_close(&o, e) == RC_OK ? RC_OK : RC_IO;
+}
+
+static finding_level worst_level(const analysis *x) {
+    finding_level worst = LEVEL_NONE;
+    for (size_t i = 0; i < x->findings.items.n; i++)
+        worst = MAX(worst, x->findings.items.v[i].level);
+    return worst;
+}
+
+static int run(const cli_args *a, analysis *x, err *e) {
+    rc got = read_opts_from(a, &x->read, e);
+    if (got == RC_OK) got = read_opts_default_stdin(&x->read, e);
+    if (got == RC_OK) got = load_rules(a, x, e);
+    str state = cli_text(a, OPT_STATE);
+    if (got == RC_OK && state.n > 0) got = load_state(state, x, e);
+    if (got == RC_OK) got = read_baseline(a, x, e);
+    if (got == RC_OK) got = read_inputs(a, x, e);
+    if (got != RC_OK) return tell_failure(e);
+    size_t problems = pipeline_tell_problems(&x->now, x->read.quiet);
+    detect_summary summary;
+    got = detect_all(a, x, &summary, e);
+    if (got == RC_OK) {
+        rca_input in = {.findings = &x->findings,
+                        .summary = &summary,
+                        .profile = x->now.profile,
+                        .miner = x->now.miner,
+                        .source = &x->now.src,
+                        .rules = x->rules};
+        got = rca_logs(&in, &x->incident, e);
+    }
+    if (got != RC_OK) return tell_failure(e);
+    if (write_report(a, x, e) != RC_OK) {
+        tell_failure(e);
+        return EXIT_WITH_NO_OUTPUT;
+    }
+    finding_level worst = worst_level(x); /* before the state is merged into the miner */
+    if (state.n > 0 && save_state(state, x, e) != RC_OK) {
+        tell_failure(e);
+        return EXIT_WITH_NO_OUTPUT;
+    }
+    if (cli_has(a, OPT_FAIL_ON) && (int)worst > cli_choice(a, OPT_FAIL_ON)) return EXIT_WITH_FOUND;
+    if (cli_has(a, OPT_STRICT) && problems > 0) return EXIT_WITH_PARTIAL;
+    return EXIT_WITH_OK;
+}
+
+int cmd_analyze(const cli_args *a) {
+    analysis x;
+    err e = {0};
+    analysis_init(&x);
+    int status = run(a, &x, &e);
+    analysis_release(&x);
+    return status;
+}

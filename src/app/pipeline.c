@@ -1,0 +1,311 @@
+#include "app/pipeline.h"
+
+#include <stdio.h>
+
+#include "base/num.h"
+#include "codec/timestamp.h"
+#include "sys/cancel.h"
+#include "sys/clock.h"
+#include "sys/term.h"
+#include "sys/thread.h"
+
+enum { READ_OPTS_ARENA_MAX = 64 << 20, WORKERS_MAX = 64, STDIN_FD = 0 };
+
+/* "+hh:mm", "-hhmm", "UTC", "Z" or "local" to seconds east of UTC. */
+static rc zone_offset(str zone, int32_t *ret_s, err *e) {
+    if (zone.n == 0 || str_eq_nocase(zone, S("utc")) || str_eq_nocase(zone, S("z"))) {
+        *ret_s = 0;
+        return RC_OK;
+    }
+    if (str_eq_nocase(zone, S("local"))) {
+        *ret_s = sys_local_zone_s();
+        return RC_OK;
+    }
+    uint64_t hours, minutes = 0;
+    str digits = str_from(zone, 1);
+    bool colon = digits.n == 5 && digits.p[2] == ':';
+    bool fits =
+        (zone.p[0] == '+' || zone.p[0] == '-') && (digits.n == 2 || digits.n == 4 || colon) &&
+        num_u64(str_sub(digits, 0, 2), &hours) && hours <= 14 &&
+        (digits.n == 2 || (num_u64(str_from(digits, colon ? 3 : 2), &minutes) && minutes < 60));
+    if (!fits) {
+        rc got = FAIL(e, RC_INVALID, "--timezone \"%.*s\" is not a zone", STR_ARG(zone));
+        err_hint(e, "use UTC, local, or an offset such as +02:00");
+        return got;
+    }
+    int32_t s = (int32_t)(hours * 3600 + minutes * 60);
+    *ret_s = zone.p[0] == '-' ? -s : s;
+    return RC_OK;
+}
+
+static rc masks_from(const cli_args *a, read_opts *o, err *e) {
+    const str *given;
+    size_t n = cli_all(a, OPT_MASK, &o->mem, &given);
+    if (n == 0) return RC_OK;
+    mine_mask *masks = arena_try_new_n(&o->mem, mine_mask, n);
+    if (masks == NULL) return FAIL(e, RC_LIMIT, "too many masks");
+    for (size_t i = 0; i < n; i++) cli_assignment(given[i], &masks[i].name, &masks[i].regex);
+    o->miner.masks = masks;
+    o->miner.mask_count = n;
+    return RC_OK;
+}
+
+rc read_opts_from(const cli_args *a, read_opts *ret, err *e) {
+    *ret = (read_opts){.fs = &SYS_FS_REAL};
+    arena_init(&ret->mem, "command line", READ_OPTS_ARENA_MAX);
+    ret->quiet = cli_has(a, OPT_QUIET);
+    ret->cancel = sys_cancel_install();
+    uint64_t threads = cli_number(a, OPT_THREADS);
+    ret->workers =
+        threads > 0 ? (unsigned)MIN(threads, WORKERS_MAX) : MIN(sys_cpu_count(), WORKERS_MAX);
+    ret->miner.delimiters = cli_text(a, OPT_DELIMITERS);
+    ingest_opts *in = &ret->ingest;
+    in->fs = ret->fs;
+    in->follow = cli_has(a, OPT_FOLLOW);
+    in->default_service = cli_text(a, OPT_SERVICE);
+    in->format.name = cli_text(a, OPT_LOG_FORMAT);
+    in->format.content_only = cli_has(a, OPT_CONTENT);
+    in->format.now_ns = SYS_CLOCK_REAL.ops->wall(SYS_CLOCK_REAL.ctx).ns;
+    rc got = zone_offset(cli_text(a, OPT_TIMEZONE), &in->format.zone_offset_s, e);
+    if (got == RC_OK) got = masks_from(a, ret, e);
+    if (got != RC_OK) {
+        read_opts_release(ret);
+        return got;
+    }
+    in->paths = a->operands;
+    in->path_count = a->operand_count;
+    return RC_OK;
+}
+
+rc read_opts_default_stdin(read_opts *o, err *e) {
+    static const str standard_input = S_INIT("-");
+    if (o->ingest.path_count > 0) return RC_OK;
+    if (sys_is_terminal(STDIN_FD)) {
+        rc got = FAIL(e, RC_INVALID, "no input: name files or directories, or pipe logs in");
+        err_hint(
+            e,
+            "for example: faultline analyze /var/log, or: kubectl logs POD | faultline analyze -");
+        return got;
+    }
+    o->ingest.paths = &standard_input;
+    o->ingest.path_count = 1;
+    return RC_OK;
+}
+
+void read_opts_release(read_opts *o) { arena_release(&o->mem); }
+
+/* One worker's share of a scan. Guarded by: the worker's own calls are serial (source.h). */
+typedef struct share {
+    miner *miner;
+    log_profile *profile;
+    session_set *sessions;
+    session_key *key;
+} share;
+
+typedef struct scan_ctx {
+    const pipeline_want *want;
+    share shares[WORKERS_MAX];
+    unsigned count;
+} scan_ctx;
+
+static rc on_batch(void *ctx, unsigned worker, log_batch *b, err *e) {
+    scan_ctx *s = ctx;
+    MUST(worker < s->count);
+    share *mine = &s->shares[worker];
+    rc got = miner_batch(mine->miner, b, e);
+    if (got == RC_OK && mine->profile != NULL) got = log_profile_feed(mine->profile, b, e);
+    if (got == RC_OK && mine->sessions != NULL) {
+        session_collect_batch(mine->sessions, mine->key, b, NULL);
+    }
+    if (got == RC_OK && s->want->each_batch != NULL)
+        s->want->each_batch(s->want->each_ctx, worker, b);
+    return got;
+}
+
+static rc on_batch_nothing(void *ctx, unsigned worker, log_batch *b, err *e) {
+    (void)ctx, (void)worker, (void)b, (void)e;
+    return RC_OK;
+}
+
+static void on_progress(void *ctx, uint64_t bytes, uint64_t total) {
+    sys_progress_step(ctx, bytes, total, S("B"));
+}
+
+static void share_release(share *s) {
+    miner_free(s->miner);
+    log_profile_free(s->profile);
+    session_set_free(s->sessions);
+    session_key_free(s->key);
+    *s = (share){0};
+}
+
+/* Per input the service its records belong to when they state none. */
+static void profile_opts_from(const read_opts *o, const pipeline *p, arena *tmp,
+                              log_profile_opts *ret) {
+    source_report rep;
+    p->src.ops->report(p->src.ctx, &rep);
+    *ret = (log_profile_opts){.default_service = o->ingest.default_service};
+    str *services = arena_try_new_n(tmp, str, rep.count);
+    if (services == NULL) return;
+    for (size_t i = 0; i < rep.count; i++) services[i] = rep.inputs[i].service;
+    ret->input_services = services;
+    ret->input_count = rep.count;
+}
+
+static rc shares_init(const read_opts *o, const pipeline *p, scan_ctx *s, arena *tmp, err *e) {
+    log_profile_opts profile_opts;
+    profile_opts_from(o, p, tmp, &profile_opts);
+    for (unsigned i = 0; i < s->count; i++) {
+        rc got = miner_new(&o->miner, &s->shares[i].miner, e);
+        if (got != RC_OK) return got;
+        if (s->want->profile) s->shares[i].profile = log_profile_new(&profile_opts);
+        if (!s->want->sessions) continue;
+        s->shares[i].sessions = session_set_new(&s->want->session_opts);
+        got = session_key_new(s->want->session_regex, &s->shares[i].key, e);
+        if (got != RC_OK) return got;
+    }
+    return RC_OK;
+}
+
+static rc shares_merge(scan_ctx *s, err *e) {
+    share *into = &s->shares[0];
+    for (unsigned i = 1; i < s->count; i++) {
+        share *from = &s->shares[i];
+        rc got = miner_merge(into->miner, from->miner, e);
+        if (got == RC_OK && into->profile != NULL)
+            got = log_profile_merge(into->profile, from->profile, e);
+        if (got == RC_OK && into->sessions != NULL)
+            got = session_set_merge(into->sessions, from->sessions, e);
+        if (got != RC_OK) return got;
+        share_release(from);
+    }
+    return RC_OK;
+}
+
+static rc scan(const read_opts *o, const pipeline_want *want, scan_ctx *s, pipeline *p, err *e) {
+    log_scan what = {
+        .from_ns = want->from_ns, .to_ns = want->to_ns, .workers = s->count, .cancel = o->cancel};
+    rc got = p->src.ops->scan_logs(p->src.ctx, &what, on_batch, s, e);
+    if (got == RC_CANCELLED) {
+        p->interrupted = true;
+        got = RC_OK;
+    }
+    if (got == RC_OK) got = shares_merge(s, e);
+    if (got != RC_OK) return got;
+    miner_group(s->shares[0].miner);
+    return RC_OK;
+}
+
+rc pipeline_run(const read_opts *o, const pipeline_want *want, const char *title, pipeline *ret,
+                err *e) {
+    *ret = (pipeline){0};
+    pipeline p = {0};
+    sys_progress *bar = o->quiet ? NULL : sys_progress_new(str_c(title));
+    ingest_opts in = o->ingest;
+    if (bar != NULL) {
+        in.progress = on_progress;
+        in.progress_ctx = bar;
+    }
+    arena tmp;
+    arena_init(&tmp, "pipeline", READ_OPTS_ARENA_MAX);
+    scan_ctx s = {.want = want, .count = MAX(o->workers, 1)};
+    rc got = ingest_files_new(&in, &p.src, e);
+    if (got == RC_OK) got = shares_init(o, &p, &s, &tmp, e);
+    if (got == RC_OK) got = scan(o, want, &s, &p, e);
+    sys_progress_free(bar);
+    arena_release(&tmp);
+    if (got == RC_OK) {
+        p.miner = s.shares[0].miner;
+        p.profile = s.shares[0].profile;
+        p.sessions = s.shares[0].sessions;
+        session_key_free(s.shares[0].key);
+        if (p.sessions != NULL && !want->keep_shapes) session_set_to_templates(p.sessions, p.miner);
+        *ret = p;
+        return RC_OK;
+    }
+    for (unsigned i = 0; i < s.count; i++) share_release(&s.shares[i]);
+    pipeline_release(&p);
+    return got;
+}
+
+void pipeline_release(pipeline *p) {
+    session_set_free(p->sessions);
+    log_profile_free(p->profile);
+    miner_free(p->miner);
+    if (p->src.ops != NULL) p->src.ops->free(p->src.ctx);
+    *p = (pipeline){0};
+}
+
+/* The newest time in the inputs, by one reading. */
+static rc newest_record(const read_opts *o, int64_t *ret_ns, err *e) {
+    source src = {0};
+    rc got = ingest_files_new(&o->ingest, &src, e);
+    if (got != RC_OK) return got;
+    log_scan what = {.workers = o->workers, .cancel = o->cancel};
+    got = src.ops->scan_logs(src.ctx, &what, on_batch_nothing, NULL, e);
+    source_report rep = {0};
+    src.ops->report(src.ctx, &rep);
+    *ret_ns = rep.last_ns;
+    src.ops->free(src.ctx);
+    return got;
+}
+
+static rc one_bound(const char *option, str text, const read_opts *o, int64_t *newest_ns,
+                    int64_t *ret, err *e) {
+    int64_t ago;
+    ts_context zone = {.zone_offset_s = o->ingest.format.zone_offset_s,
+                       .anchor_ns = o->ingest.format.now_ns};
+    if (!num_duration(text, &ago)) {
+        if (ts_parse_any(text, &zone, ret)) return RC_OK;
+        rc got = FAIL(e, RC_INVALID, "%s \"%.*s\" is neither a time nor a duration", option,
+                      STR_ARG(text));
+        err_hint(e, "for example 2h, 30m, or 2026-11-20T10:30:00Z");
+        return got;
+    }
+    if (*newest_ns == TS_NONE) {
+        rc got = newest_record(o, newest_ns, e);
+        if (got != RC_OK) return got;
+        if (*newest_ns == TS_NONE) {
+            return FAIL(e, RC_INVALID, "%s %.*s: no record of the input carries a time", option,
+                        STR_ARG(text));
+        }
+    }
+    *ret = *newest_ns - ago;
+    return RC_OK;
+}
+
+rc pipeline_range(const read_opts *o, str since, str until, int64_t *ret_from_ns,
+                  int64_t *ret_to_ns, err *e) {
+    int64_t from = 0, to = 0, newest = TS_NONE;
+    if (since.n > 0) {
+        rc got = one_bound("--since", since, o, &newest, &from, e);
+        if (got != RC_OK) return got;
+    }
+    if (until.n > 0) {
+        rc got = one_bound("--until", until, o, &newest, &to, e);
+        if (got != RC_OK) return got;
+    } else if (since.n > 0) {
+        to = INT64_MAX;
+    }
+    if (until.n > 0 && since.n == 0) from = INT64_MIN + 1;
+    if (to < from) return FAIL(e, RC_INVALID, "--until lies before --since");
+    *ret_from_ns = from;
+    *ret_to_ns = to;
+    return RC_OK;
+}
+
+size_t pipeline_tell_problems(const pipeline *p, bool quiet) {
+    source_report rep;
+    p->src.ops->report(p->src.ctx, &rep);
+    size_t n = 0;
+    for (size_t i = 0; i < rep.count; i++) {
+        const input_info *in = &rep.inputs[i];
+        if (in->state == INPUT_OK) continue;
+        n++;
+        if (!quiet) {
+            fprintf(stderr, "faultline: %.*s: %s: %.*s\n", STR_ARG(in->name),
+                    in->state == INPUT_SKIPPED ? "skipped" : "read in part", STR_ARG(in->problem));
+        }
+    }
+    return n;
+}
