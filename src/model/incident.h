@@ -31,6 +31,7 @@ enum {
     INCIDENT_EVIDENCE_LINES = 12,   /* of a multi-line record */
     INCIDENT_ALTERNATIVES_MAX = 3,
     INCIDENT_CHANGES_MAX = 5,
+    INCIDENT_SIGNS_MAX = 3,
     INCIDENT_OTHERS_MAX = 5,
     INCIDENT_TEXT_BYTES = 2000 /* names and template texts are cut to this */
 };
@@ -67,6 +68,7 @@ typedef struct incident_entity {
 typedef struct incident_step {
     int64_t ts_ns;
     size_t entity;
+    bool named;          /* the finding is another entity's (entities[].seen_by), which names it */
     str what;            /* template text of the finding */
     incident_text title; /* of the rule that matched; empty when none did */
     size_t finding, evidence;
@@ -187,7 +189,7 @@ typedef struct incident {
     size_t step_count;
     incident_edge *path;
     size_t path_count;
-    const str *affected; /* services, in order of onset */
+    const str *affected; /* services with failures, in order of onset; the root's own among them */
     size_t affected_count;
     incident_event *timeline;
     size_t timeline_count;
@@ -200,6 +202,10 @@ typedef struct incident {
     size_t alternative_count;
     incident_change *changes; /* latest first */
     size_t change_count;
+    /* Findings before the onset that speak of the root: oddities of its own that were no failure
+     * yet, warnings of others that name it. Oldest first. */
+    size_t signs[INCIDENT_SIGNS_MAX];
+    size_t sign_count;
     incident_other *others;
     size_t other_count;
     incident_looked_at looked_at;

@@ -11,17 +11,20 @@
  *   strength(a)   1 - prod(1 - weight(f)) over failing f: a failed
  *   blame(a, b)   1 - prod(1 - weight(f)) over failing f of a that name b (not as a caller)
  *   blamed(b)     1 - prod(1 - blame(a, b)) over a
- *   belief(b)     how far b can explain others: strength(b); for something without lines of its own
- *                 NAMED_BELIEF; for something whose lines are normal QUIET_BELIEF; less when b's
- * own failures begin after those of a explained(a)  sum over failing f of a of weight(f)
- * max(belief(b) named in f) / sum weight(f) early(a)      1 / (1 + (onset(a) - first onset) / tau),
- * tau = a quarter of the spread of onsets
+ *   belief(b)     how far b can explain others. Named and failing by its own lines too: at least
+ *                 CORROBORATED. Without lines of its own: NAMED_BELIEF. With normal lines:
+ *                 QUIET_BELIEF. When b's own failures begin after those of a: LATE_BELIEF of its
+ *                 strength, but not less than with normal lines.
+ *   explained(a)  sum over failing f of a of v(f) max(belief(b) named in f) / sum v(f), where v(f)
+ *                 is weight(f), less the later f is after a's onset: what a said first counts
+ *   early(a)      1 / (1 + (onset(a) - first onset) / tau), tau = a quarter of the spread
  *
  *   score(a) = early(a) (1 - EXPLAIN explained(a)) (OWN strength(a) + BLAME blamed(a) trust(a))
  *
  * The rule base has no part in it. Onset of an entity: its first failing fact that has at least a
  * quarter of the weight of its heaviest one, so that a faint early oddity does not make it first.
- * Something named only takes the onset of the fact that names it.
+ * Something named only takes the onset of the fact that names it; so does something that is named
+ * up to NAMED_AHEAD_S before its own first failing line (a slow command is logged when it is done).
  *
  * Confidence grows with the margin to the best candidate that the winner does not explain (a caller
  * of the winner is part of the same story), with the strength of the evidence, and is lower without
@@ -33,7 +36,8 @@
 
 #include "rca/rca_int.h"
 
-static const double NAMED_BELIEF = 0.8, QUIET_BELIEF = 0.35, LATE_BELIEF = 0.3;
+static const double CORROBORATED = 0.85, NAMED_BELIEF = 0.8, QUIET_BELIEF = 0.35;
+static const double LATE_BELIEF = 0.5, NAMED_AHEAD_S = 60;
 static const double EXPLAIN = 0.85, OWN = 0.6, BLAME = 0.6;
 static const double SIGNIFICANT_SHARE = 0.25;
 
@@ -69,7 +73,7 @@ static int candidate_of(ranking *r, str name) {
     c->e.name = name;
     c->e.onset_ns = TS_NONE;
     c->at = (double)INFINITY;
-    c->first = c->seen_by = RANK_NONE;
+    c->first = c->named = c->seen_by = RANK_NONE;
     return (int)r->cand_count++;
 }
 
@@ -220,9 +224,8 @@ static void add_blame(ranking *r, const log_profile *profile) {
             int have = r->blame_fact[a][b];
             if (have == RANK_NONE || f->at < r->facts[have].at) r->blame_fact[a][b] = (int)i;
             candidate *c = &r->cand[b];
-            if (!c->has_lines && !c->failing_facts && f->at < c->at) {
-                c->at = f->at;
-                c->first = (int)i;
+            if (c->named == RANK_NONE || f->at < r->facts[c->named].at) {
+                c->named = (int)i;
                 c->seen_by = a;
             }
         }
@@ -232,10 +235,17 @@ static void add_blame(ranking *r, const log_profile *profile) {
         double keep = 1;
         for (size_t a = 0; a < r->cand_count; a++) keep *= 1 - r->blame[a][b];
         c->e.blamed = 1 - keep;
+        double named_at = c->named == RANK_NONE ? (double)INFINITY : r->facts[c->named].at;
+        if (!c->failing_facts && c->named != RANK_NONE) {
+            c->at = named_at;
+            c->first = c->named;
+            c->e.named_only = true;
+        } else if (named_at < c->at && c->at - named_at <= NAMED_AHEAD_S && r->timed) {
+            c->at = named_at;
+        }
         if (c->has_lines) continue;
         c->has_lines = known_service(profile, c->e.name);
         if (c->has_lines) c->e.service = c->e.name;
-        c->e.named_only = true;
     }
 }
 _Static_assert(ENTITIES_MAX <= 64, "a fact's mentioned entities are bits of one word");
@@ -243,8 +253,8 @@ _Static_assert(ENTITIES_MAX <= 64, "a fact's mentioned entities are bits of one 
 static double belief(const ranking *r, int a, int b) {
     const candidate *c = &r->cand[b];
     if (c->failing_facts == 0) return c->has_lines ? QUIET_BELIEF : NAMED_BELIEF;
-    if (r->ordered && c->at > r->cand[a].at + r->slack) return LATE_BELIEF * c->e.strength;
-    return c->e.strength;
+    bool late = r->ordered && c->at > r->cand[a].at + r->slack;
+    return late ? MAX(QUIET_BELIEF, LATE_BELIEF * c->e.strength) : MAX(CORROBORATED, c->e.strength);
 }
 
 static void explain_away(ranking *r) {
@@ -258,8 +268,10 @@ static void explain_away(ranking *r) {
             if (b == RANK_NONE || b == f->entity || f->mentions[k].incoming) continue;
             best = MAX(best, belief(r, f->entity, b));
         }
-        sum[f->entity] += f->weight;
-        by_others[f->entity] += f->weight * best;
+        double after = MAX(0, f->at - r->cand[f->entity].at - r->slack);
+        double v = f->weight / (1 + (r->ordered ? after / (2 * r->slack) : 0));
+        sum[f->entity] += v;
+        by_others[f->entity] += v * best;
     }
     for (size_t a = 0; a < r->cand_count; a++) {
         r->cand[a].e.explained = sum[a] > 0 ? by_others[a] / sum[a] : 0;

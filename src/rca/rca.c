@@ -146,20 +146,14 @@ static bool one_service_only(const ranking *r) {
     return true;
 }
 
-static void set_order_axis(ranking *r, const rca_input *in, const source_report *report,
-                           int64_t begin) {
+static void set_order_axis(ranking *r, const source_report *report, int64_t begin) {
     bool timed = begin != TS_NONE;
     bool one_input = report->count == 1 && report->inputs[0].bytes > 0;
+    r->timed = timed;
     r->ordered = timed || one_input;
-    int64_t bucket_ns = 0;
-    if (in->profile) {
-        profile_totals totals;
-        log_profile_totals(in->profile, &totals);
-        bucket_ns = totals.bucket_ns;
-    }
-    /* Change points are found on buckets: within two of them the order is not known. Without time
-     * the axis is the share of the input, and a hundredth of it counts as the same moment. */
-    r->slack = timed ? MAX(5.0, 2 * (double)bucket_ns / 1e9) : 0.01;
+    /* Clocks of different hosts, and stamps of whole seconds, differ by a second or two. Without
+     * time the axis is the share of the input, and a hundredth of it counts as the same moment. */
+    r->slack = timed ? 2.0 : 0.01;
     for (size_t i = 0; i < r->fact_count; i++) {
         const finding *f = r->facts[i].f;
         if (timed && onset_of(f) != TS_NONE) {
@@ -168,6 +162,18 @@ static void set_order_axis(ranking *r, const rca_input *in, const source_report 
             r->facts[i].at = (double)f->refs[0].offset / (double)report->inputs[0].bytes;
         }
     }
+}
+
+/* The first failure; precursors in the cluster (a growing number, say) are signs, not its begin. */
+static int64_t begin_of(const ranking *r, const cluster *c) {
+    if (!r->timed) return TS_NONE;
+    double first = -1;
+    for (size_t i = 0; i < r->cand_count; i++) {
+        const candidate *x = &r->cand[i];
+        bool failed = x->failing_facts || x->e.blamed > 0;
+        if (failed && (first < 0 || x->at < first)) first = x->at;
+    }
+    return first > 0 ? c->from + (int64_t)(first * 1e9 + 0.5) : c->from;
 }
 
 static rc analyze_cluster(const rca_input *in, const source_report *report, const cluster *c,
@@ -189,7 +195,7 @@ static rc analyze_cluster(const rca_input *in, const source_report *report, cons
     }
     MUST(r->fact_count > 0);
     r->one_service = one_service_only(r);
-    set_order_axis(r, in, report, c->from);
+    set_order_axis(r, report, c->from);
     rc code = fetch_texts(in, r, e);
     if (code != RC_OK) return code;
     for (size_t i = 0; i < r->fact_count; i++) {
@@ -202,7 +208,7 @@ static rc analyze_cluster(const rca_input *in, const source_report *report, cons
     rank_entities(r, in->profile);
     ret->verdict = VERDICT_ABNORMAL;
     ret->severity = c->level;
-    ret->onset_ns = c->from;
+    ret->onset_ns = begin_of(r, c);
     ret->end_ns = c->to;
     ret->one_service = r->one_service;
     return rca_write(in, report, r, ret, e);

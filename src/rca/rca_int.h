@@ -33,9 +33,10 @@ typedef struct fact {
 
 typedef struct candidate {
     incident_entity e;
-    double at;   /* onset on the order axis */
-    int first;   /* fact */
-    int seen_by; /* entity, when named_only */
+    double at; /* onset on the order axis */
+    int first; /* fact: its own first significant one; the naming one when it has none failing */
+    int named; /* fact that names it first, of entity `seen_by` */
+    int seen_by;
     int failing_facts;
     bool has_lines; /* the source has lines of it, whether or not something is abnormal in them */
 } candidate;
@@ -49,10 +50,11 @@ typedef struct ranking {
     double blame[ENTITIES_MAX][ENTITIES_MAX]; /* [a][b]: how much failures of a name b */
     int blame_fact[ENTITIES_MAX][ENTITIES_MAX];
     uint64_t blame_records[ENTITIES_MAX][ENTITIES_MAX];
-    int order[ENTITIES_MAX];   /* candidates, best first */
-    bool one_service, ordered; /* ordered: the order axis means something */
-    double slack;              /* onsets closer than this are the same moment */
-    double spread;             /* of the onsets of failing facts */
+    int order[ENTITIES_MAX]; /* candidates, best first */
+    bool one_service;
+    bool ordered, timed; /* the order axis means something; it is seconds */
+    double slack;        /* onsets closer than this are the same moment */
+    double spread;       /* of the onsets of failing facts */
     double confidence;
 } ranking;
 

@@ -8,7 +8,8 @@
  * a dozen lines from all over the incident say more than a dozen of the loudest one. Texts are
  * fetched from the source, verbatim; cleaning for a terminal or a page is the report's business.
  *
- * Steps: the first significant failing finding of every (entity, component, rule), oldest first.
+ * Steps: the first significant failing finding of every component of an entity (of a service whose
+ * lines state no component: of up to STEPS_WITHOUT_COMPONENT templates), oldest first.
  * Path: from the root along "whose failures name whom", nearest first; an entity that nothing links
  * is attached to the root by the order of failures alone, and the edge says so.
  *
@@ -21,7 +22,9 @@
 
 static const int64_t SECOND = 1000000000;
 static const int64_t CHANGE_BEFORE_NS = 3600 * 1000000000ll;
-static const double STEP_SHARE = 0.2; /* of the entity's heaviest fact */
+static const double STEP_SHARE = 0.2; /* of the entity's strength */
+static const double EVIDENCE_WORTH = 0.05;
+enum { STEPS_WITHOUT_COMPONENT = 3, SIGNS_LOOKED_AT = 64 };
 
 static str keep(incident *in, str s) {
     return str_dup(&in->mem, utf8_cut_bytes(s, INCIDENT_TEXT_BYTES));
@@ -145,10 +148,11 @@ static void write_entities(writer *w) {
         e->name = keep(out, from->e.name);
         e->service = keep(out, from->e.service);
         e->component = keep(out, from->e.component);
-        if (from->e.named_only && from->seen_by != RANK_NONE) {
+        if (from->seen_by != RANK_NONE) {
             e->seen_by = keep(out, r->cand[from->seen_by].e.name);
         }
-        e->onset_ns = fact_ns(&r->facts[from->first]);
+        bool ahead = from->named != RANK_NONE && from->at < r->facts[from->first].at;
+        e->onset_ns = fact_ns(&r->facts[ahead ? from->named : from->first]);
         e->finding = finding_of(w, from->first);
         int cause = rank_cause(r, c);
         if (cause != RANK_NONE) {
@@ -215,9 +219,10 @@ static double pick_value(const pick *p, size_t n, const ranking *r, int which, s
     double v = r->facts[which].weight * (r->facts[which].failing ? 1 : 0.5) / (1 + (double)ref);
     for (size_t i = 0; i < n; i++) {
         const fact *x = &r->facts[p[i].fact], *y = &r->facts[which];
-        if (x->f->template_id == y->f->template_id && str_eq(x->f->service, y->f->service))
-            v *= 0.5;
-        if (x->entity == y->entity) v *= 0.8;
+        bool same_service = str_eq(x->f->service, y->f->service);
+        if (same_service && x->f->template_id == y->f->template_id) v *= 0.3;
+        if (same_service && x->rule && x->rule == y->rule) v *= 0.5;
+        if (x->entity == y->entity) v *= 0.7;
     }
     return v;
 }
@@ -240,7 +245,7 @@ static size_t pick_evidence(const writer *w, pick *p) {
     }
     while (n < INCIDENT_EVIDENCE_MAX) {
         pick best = {RANK_NONE, 0};
-        double best_value = 0.02; /* fainter lines say nothing */
+        double best_value = EVIDENCE_WORTH; /* fainter lines say nothing new */
         for (size_t i = 0; i < r->fact_count; i++) {
             for (size_t k = 0; k < r->facts[i].f->ref_count; k++) {
                 if (picked(p, n, r, (int)i, k)) continue;
@@ -316,41 +321,73 @@ static size_t evidence_of(const incident *in, size_t index) {
 typedef struct step_key {
     double at;
     int fact, cand;
+    bool named; /* the fact is another entity's, which names this one */
 } step_key;
 
 static bool step_before(const writer *w, const step_key *a, const step_key *b) {
     if (w->r->ordered && (a->at < b->at || a->at > b->at)) return a->at < b->at;
     /* The same moment: what others name comes before those who name it, then the better rank. */
-    bool named_a = w->r->cand[a->cand].e.named_only, named_b = w->r->cand[b->cand].e.named_only;
-    if (named_a != named_b) return named_a;
+    if (a->named != b->named) return a->named;
     size_t x = w->entity_of[a->cand], y = w->entity_of[b->cand];
     return x != y ? x < y : a->fact < b->fact;
+}
+
+/* Another step of the same component stands for it, or the entity has enough of them. */
+static bool step_is_known(const writer *w, const step_key *keys, size_t n, int fact_index) {
+    const fact *f = &w->r->facts[fact_index];
+    size_t without_component = 0;
+    for (size_t i = 0; i < n; i++) {
+        const fact *g = &w->r->facts[keys[i].fact];
+        if (keys[i].cand != f->entity || keys[i].named) continue;
+        bool same = str_eq(g->f->component, f->f->component);
+        if (same && f->f->component.n) return true;
+        if (same && g->f->template_id == f->f->template_id) return true;
+        without_component += same;
+        /* A rise of errors as such is told by the line that it consists of. */
+        bool summary = f->f->kind == FINDING_ERROR_RATIO || g->f->kind == FINDING_ERROR_RATIO;
+        if (summary && f->at <= g->at + w->r->slack && g->at <= f->at + w->r->slack) return true;
+    }
+    return without_component >= STEPS_WITHOUT_COMPONENT;
+}
+
+/* Facts by onset; among those of one moment, rises of errors last. */
+static void sort_facts(const ranking *r, uint32_t *order) {
+    for (size_t i = 0; i < r->fact_count; i++) {
+        const fact *f = &r->facts[i];
+        size_t at = i;
+        for (; at > 0; at--) {
+            const fact *g = &r->facts[order[at - 1]];
+            bool later = r->ordered && g->at > f->at;
+            bool rise = g->f->kind == FINDING_ERROR_RATIO && f->f->kind != FINDING_ERROR_RATIO;
+            bool same = !r->ordered || (!(g->at > f->at) && !(g->at < f->at));
+            if (!later && !(rise && same)) break;
+            order[at] = order[at - 1];
+        }
+        order[at] = (uint32_t)i;
+    }
 }
 
 static size_t collect_steps(const writer *w, step_key *ret, size_t cap) {
     const ranking *r = w->r;
     size_t n = 0;
+    uint32_t *order = arena_bytes(r->mem, (r->fact_count + 1) * sizeof(*order), _Alignof(uint32_t));
     for (size_t c = 0; c < r->cand_count && n < cap; c++) {
-        if (w->entity_of[c] == INCIDENT_NONE || r->cand[c].failing_facts) continue;
-        if (r->cand[c].e.blamed < 0.2) continue;
-        ret[n++] = (step_key){r->cand[c].at, r->cand[c].first, (int)c};
+        const candidate *x = &r->cand[c];
+        if (w->entity_of[c] == INCIDENT_NONE || x->named == RANK_NONE) continue;
+        bool ahead = x->failing_facts && x->at < r->facts[x->first].at;
+        if (!ahead && (x->failing_facts || x->e.blamed < 0.2)) continue;
+        ret[n++] = (step_key){x->at, x->named, (int)c, true};
     }
-    for (size_t i = 0; i < r->fact_count; i++) {
+    sort_facts(r, order);
+    for (size_t k = 0; k < r->fact_count && n < cap; k++) {
+        int i = (int)order[k];
         const fact *f = &r->facts[i];
         if (f->entity == RANK_NONE || w->entity_of[f->entity] == INCIDENT_NONE) continue;
         const candidate *c = &r->cand[f->entity];
         bool significant = f->failing && f->weight >= STEP_SHARE * c->e.strength;
-        if (!significant && c->first != (int)i) continue;
-        size_t k = 0;
-        for (; k < n; k++) {
-            const fact *g = &r->facts[ret[k].fact];
-            bool same = ret[k].cand == f->entity && g->rule == f->rule &&
-                        str_eq(g->f->component, f->f->component);
-            if (!same) continue;
-            if (f->at < ret[k].at) ret[k] = (step_key){f->at, (int)i, f->entity};
-            break;
-        }
-        if (k == n && n < cap) ret[n++] = (step_key){f->at, (int)i, f->entity};
+        if (!significant && !(c->failing_facts && c->first == i)) continue;
+        if (step_is_known(w, ret, n, i)) continue;
+        ret[n++] = (step_key){f->at, i, f->entity, false};
     }
     return n;
 }
@@ -374,6 +411,7 @@ static void write_steps(writer *w) {
         const incident_finding *x = &out->findings[f->index];
         s->ts_ns = w->r->ordered ? fact_ns(f) : TS_NONE;
         s->entity = w->entity_of[keys[i].cand];
+        s->named = keys[i].named;
         s->what = x->f.template_text;
         s->title = x->title;
         s->finding = f->index;
@@ -440,7 +478,6 @@ static void write_affected(writer *w) {
     str *list = arena_try_new_n(&out->mem, str, ENTITIES_MAX);
     if (!list || !out->entity_count) return;
     uint64_t done = 0;
-    str root_service = out->entities[0].service;
     for (;;) {
         int next = RANK_NONE;
         for (size_t c = 0; c < r->cand_count; c++) {
@@ -450,12 +487,10 @@ static void write_affected(writer *w) {
         if (next == RANK_NONE) break;
         done |= 1ull << next;
         str service = r->cand[next].e.service;
-        bool skip = service.n == 0 || str_eq(service, root_service);
+        bool skip = service.n == 0;
         for (size_t i = 0; i < out->affected_count; i++) skip |= str_eq(list[i], service);
         if (!skip) list[out->affected_count++] = keep(out, service);
     }
-    /* Nobody but the root itself: then it is what is affected. */
-    if (out->affected_count == 0 && root_service.n) list[out->affected_count++] = root_service;
     out->affected = list;
 }
 
@@ -568,10 +603,13 @@ static rc write_changes(writer *w, err *e) {
     incident *out = w->out;
     out->changes = arena_try_new_n(&out->mem, incident_change, INCIDENT_CHANGES_MAX + 1);
     if (!out->changes || !w->in->miner || !w->in->rules || out->onset_ns == TS_NONE) return RC_OK;
+    /* The hour ends where the first sign was seen, if there was one. */
+    int64_t from = out->onset_ns;
+    if (out->sign_count) from = MIN(from, out->findings[out->signs[0]].f.onset_ns);
+    from = from > INT64_MIN + CHANGE_BEFORE_NS ? from - CHANGE_BEFORE_NS : INT64_MIN + 1;
     template_info t;
     for (size_t i = 0; miner_template_at(w->in->miner, i, &t) == RC_OK; i++) {
-        if (t.first_ns == TS_NONE || t.first_ns > out->onset_ns) continue;
-        if (out->onset_ns - t.first_ns > CHANGE_BEFORE_NS) continue;
+        if (t.first_ns == TS_NONE || t.first_ns > out->onset_ns || t.first_ns < from) continue;
         rule_match found[2];
         rule_subject subject = {&t.text, 1, -1};
         if (rules_match(w->in->rules, &subject, found, ARRAY_LEN(found)) == 0) continue;
@@ -580,12 +618,72 @@ static rc write_changes(writer *w, err *e) {
     return quote_changes(w, e);
 }
 
+/* --- earlier signs -------------------------------------------------------------------------------
+ */
+
+static void add_sign(incident *out, size_t finding_index, int64_t at) {
+    size_t place = out->sign_count;
+    while (place > 0 && out->findings[out->signs[place - 1]].f.onset_ns > at) place--;
+    if (place == INCIDENT_SIGNS_MAX) return;
+    if (out->sign_count < INCIDENT_SIGNS_MAX) out->sign_count++;
+    for (size_t i = out->sign_count - 1; i > place; i--) out->signs[i] = out->signs[i - 1];
+    out->signs[place] = finding_index;
+}
+
+/* Whether the finding's template or first record names the root. */
+static rc names_root(const writer *w, const name_book *root, const finding *f, bool *ret, err *e) {
+    str texts[2] = {f->template_text, STR_NONE};
+    if (w->in->source && f->ref_count) {
+        rc code = w->in->source->ops->fetch_logs(w->in->source->ctx, f->refs, 1,
+                                                 INCIDENT_TEXT_BYTES, w->r->mem, &texts[1], e);
+        if (code != RC_OK) return code;
+    }
+    *ret = false;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        mention found[MENTIONS_MAX];
+        size_t n = texts[i].p ? mentions_find(root, texts[i], w->r->mem, found) : 0;
+        for (size_t k = 0; k < n; k++) *ret |= found[k].kind == MENTION_KNOWN;
+    }
+    return RC_OK;
+}
+
+static rc write_signs(writer *w, err *e) {
+    const ranking *r = w->r;
+    incident *out = w->out;
+    if (!r->timed || !out->entity_count) return RC_OK;
+    int root = r->order[0];
+    int64_t onset = out->entities[0].onset_ns;
+    for (size_t i = 0; i < r->fact_count; i++) {
+        const fact *f = &r->facts[i];
+        bool early = f->at < r->cand[root].at - r->slack;
+        if (f->entity == root && !f->failing && early) add_sign(out, f->index, fact_ns(f));
+    }
+    name_book book;
+    name_book_init(&book);
+    name_book_add(&book, r->cand[root].e.name);
+    rc code = RC_OK;
+    size_t looked_at = 0;
+    for (size_t i = 0; code == RC_OK && i < out->finding_count; i++) {
+        const finding *f = &out->findings[i].f;
+        bool warns = f->failure_meaning >= 0.5 || f->severity >= SEV_WARN;
+        bool early = f->onset_ns != TS_NONE && f->onset_ns < onset;
+        if (out->findings[i].in_incident || !warns || !early) continue;
+        if (str_eq(f->service, r->cand[root].e.name) || looked_at++ >= SIGNS_LOOKED_AT) continue;
+        bool names = false;
+        code = names_root(w, &book, f, &names, e);
+        if (code == RC_OK && names) add_sign(out, i, f->onset_ns);
+    }
+    name_book_release(&book);
+    return code;
+}
+
 rc rca_write(const rca_input *in, const source_report *report, const ranking *r, incident *ret,
              err *e) {
     writer w = {.in = in, .report = report, .r = r, .out = ret};
     write_entities(&w);
     write_cause(&w);
     rc code = write_evidence(&w, e);
+    if (code == RC_OK) code = write_signs(&w, e);
     if (code == RC_OK) code = write_changes(&w, e);
     if (code != RC_OK) return code;
     ret->cause.evidence = evidence_of(ret, ret->cause.finding);

@@ -309,36 +309,54 @@ static void put_others(page *h) {
     end_section(h);
 }
 
+static void findings_head(page *h, text_key title) {
+    heading(h, title);
+    TABLE(h, TEXT_COL_LEVEL, TEXT_COL_TIME, TEXT_COL_WHO, TEXT_COL_WHAT, TEXT_COL_BITS,
+          TEXT_COL_FILE);
+}
+
+static void finding_row(page *h, const incident_finding *x) {
+    view *v = h->v;
+    html_raw(h, "<tr>");
+    level_cell(h, x->f.level);
+    cell(h, "n", view_clock(v, x->f.onset_ns));
+    cell(h, "", view_who(v, x->f.service, x->f.component));
+    html_raw(h, "<td class=\"w\">");
+    html_text(h, view_finding(v, &x->f));
+    if (x->f.template_text.n) {
+        html_raw(h, "<br><code>");
+        html_text(h, x->f.template_text);
+        html_raw(h, "</code>");
+    }
+    html_raw(h, "</td>");
+    cell(h, "n", VIEW_FILL(v, TEXT_BITS, str_fmt(&v->mem, "%.0f", x->f.surprise_bits)));
+    cell(h, "", x->f.ref_count ? view_place(v, x->input, &x->f.refs[0]) : STR_NONE);
+    html_raw(h, "</tr>\n");
+}
+
 static void put_findings(page *h, bool minor) {
     view *v = h->v;
     size_t shown = 0, more = 0;
     for (size_t i = 0, at; (at = view_next_finding(v, minor, &i)) != INCIDENT_NONE;) {
-        const incident_finding *x = &v->in->findings[at];
         if (shown == v->max_findings) {
             more++;
             continue;
         }
-        if (shown++ == 0) {
-            heading(h, minor ? TEXT_SEC_MINOR : TEXT_SEC_FINDINGS);
-            TABLE(h, TEXT_COL_LEVEL, TEXT_COL_TIME, TEXT_COL_WHO, TEXT_COL_WHAT, TEXT_COL_BITS,
-                  TEXT_COL_FILE);
-        }
-        html_raw(h, "<tr>");
-        level_cell(h, x->f.level);
-        cell(h, "n", view_clock(v, x->f.onset_ns));
-        cell(h, "", view_who(v, x->f.service, x->f.component));
-        html_raw(h, "<td class=\"w\">");
-        html_text(h, view_finding(v, &x->f));
-        html_raw(h, "<br><code>");
-        html_text(h, x->f.template_text);
-        html_raw(h, "</code></td>");
-        cell(h, "n", VIEW_FILL(v, TEXT_BITS, str_fmt(&v->mem, "%.0f", x->f.surprise_bits)));
-        cell(h, "", x->f.ref_count ? view_place(v, x->input, &x->f.refs[0]) : STR_NONE);
-        html_raw(h, "</tr>\n");
+        if (shown++ == 0) findings_head(h, minor ? TEXT_SEC_MINOR : TEXT_SEC_FINDINGS);
+        finding_row(h, &v->in->findings[at]);
     }
     if (!shown) return;
     table_end(h);
     if (more) paragraph(h, VIEW_FILL(v, TEXT_MORE_ROWS, view_count(v, more)));
+    end_section(h);
+}
+
+static void put_signs(page *h) {
+    const incident *in = h->v->in;
+    if (!in->sign_count) return;
+    findings_head(h, TEXT_SEC_SIGNS);
+    for (size_t i = 0; i < in->sign_count; i++) finding_row(h, &in->findings[in->signs[i]]);
+    table_end(h);
     end_section(h);
 }
 
@@ -421,6 +439,7 @@ void report_html(view *v, const report_opts *opts, buf *out) {
     put_evidence(&h);
     put_order(&h);
     put_alternatives(&h);
+    put_signs(&h);
     put_changes(&h);
     put_others(&h);
     put_findings(&h, false);

@@ -274,6 +274,23 @@ static void put_alternatives(json_writer *w, view *v) {
     json_write_array_end(w);
 }
 
+static void put_signs(json_writer *w, view *v) {
+    json_write_key(w, S("earlier_signs"));
+    json_write_array(w);
+    for (size_t i = 0; i < v->in->sign_count; i++) {
+        const incident_finding *x = &v->in->findings[v->in->signs[i]];
+        json_write_object(w);
+        kv_time(w, S("time"), x->f.onset_ns);
+        kv_or_null(w, S("service"), x->f.service);
+        kv_or_null(w, S("component"), x->f.component);
+        json_write_kv(w, S("what"), view_finding(v, &x->f));
+        kv_or_null(w, S("template"), x->f.template_text);
+        kv_u64(w, S("finding"), v->in->signs[i]);
+        json_write_object_end(w);
+    }
+    json_write_array_end(w);
+}
+
 static void put_changes(json_writer *w, view *v) {
     json_write_key(w, S("changes"));
     json_write_array(w);
@@ -395,6 +412,7 @@ void report_json(view *v, const report_opts *opts, buf *out) {
     put_evidence(&w, v);
     put_impact(&w, v);
     put_alternatives(&w, v);
+    put_signs(&w, v);
     put_changes(&w, v);
     put_others(&w, v);
     json_write_key(&w, S("findings"));

@@ -3,6 +3,7 @@
  * Log text is data: in running text every character with a meaning in Markdown is escaped ('@' too,
  * or a log line could notify people), evidence stands in a fence that is longer than any run of
  * backticks in it. */
+#include "base/utf8.h"
 #include "report/clean.h"
 #include "report/formats_int.h"
 
@@ -208,32 +209,42 @@ static void put_candidates(md *m) {
     }
 }
 
+static void findings_head(md *m, text_key title) {
+    heading(m, title);
+    HEAD(m, TEXT_COL_LEVEL, TEXT_COL_TIME, TEXT_COL_WHO, TEXT_COL_WHAT, TEXT_COL_LINE,
+         TEXT_COL_BITS, TEXT_COL_FILE);
+}
+
+static void finding_row(md *m, const incident_finding *x) {
+    view *v = m->v;
+    str bits = VIEW_FILL(v, TEXT_BITS, str_fmt(&v->mem, "%.0f", x->f.surprise_bits));
+    ROW(m, view_level(v, x->f.level), view_clock(v, x->f.onset_ns),
+        view_who(v, x->f.service, x->f.component), view_finding(v, &x->f),
+        utf8_cut_bytes(x->f.template_text, 200), bits,
+        x->f.ref_count ? view_place(v, x->input, &x->f.refs[0]) : STR_NONE);
+}
+
 static void put_findings(md *m, bool minor) {
     view *v = m->v;
-    const incident *in = v->in;
     size_t shown = 0, more = 0;
     for (size_t i = 0, at; (at = view_next_finding(v, minor, &i)) != INCIDENT_NONE;) {
-        const incident_finding *x = &in->findings[at];
         if (shown == v->max_findings) {
             more++;
             continue;
         }
-        if (shown++ == 0) {
-            heading(m, minor ? TEXT_SEC_MINOR : TEXT_SEC_FINDINGS);
-            HEAD(m, TEXT_COL_LEVEL, TEXT_COL_TIME, TEXT_COL_WHO, TEXT_COL_WHAT, TEXT_COL_LINE,
-                 TEXT_COL_BITS, TEXT_COL_FILE);
-        }
-        str bits = VIEW_FILL(v, TEXT_BITS, str_fmt(&v->mem, "%.0f", x->f.surprise_bits));
-        str line = str_sub(x->f.template_text, 0, 200);
-        ROW(m, view_level(v, x->f.level), view_clock(v, x->f.onset_ns),
-            view_who(v, x->f.service, x->f.component), view_finding(v, &x->f), line, bits,
-            x->f.ref_count ? view_place(v, x->input, &x->f.refs[0]) : STR_NONE);
+        if (shown++ == 0) findings_head(m, minor ? TEXT_SEC_MINOR : TEXT_SEC_FINDINGS);
+        finding_row(m, &v->in->findings[at]);
     }
-    if (more) {
-        raw(m, S("\n"));
-        text(m, VIEW_FILL(v, TEXT_MORE_ROWS, view_count(v, more)));
-        raw(m, S("\n"));
-    }
+    if (!more) return;
+    raw(m, S("\n"));
+    text(m, VIEW_FILL(v, TEXT_MORE_ROWS, view_count(v, more)));
+    raw(m, S("\n"));
+}
+
+static void put_signs(md *m) {
+    const incident *in = m->v->in;
+    if (in->sign_count) findings_head(m, TEXT_SEC_SIGNS);
+    for (size_t i = 0; i < in->sign_count; i++) finding_row(m, &in->findings[in->signs[i]]);
 }
 
 static void put_looked_at(md *m) {
@@ -263,6 +274,7 @@ void report_markdown(view *v, const report_opts *opts, buf *out) {
     put_evidence(&m);
     put_order(&m);
     put_candidates(&m);
+    put_signs(&m);
     put_findings(&m, false);
     put_findings(&m, true);
     put_looked_at(&m);

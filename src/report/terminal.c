@@ -282,6 +282,21 @@ static void put_order(term *t) {
     }
 }
 
+/* What was odd, where, and the template, from the current column on. */
+static void put_finding(term *t, const incident_finding *x, size_t indent) {
+    view *v = t->v;
+    str where = x->f.ref_count ? view_place(v, x->input, &x->f.refs[0]) : STR_NONE;
+    str head = str_fmt(&v->mem, "%.*s  %.*s%.*s%.*s  %.*s", STR_ARG(view_clock(v, x->f.onset_ns)),
+                       STR_ARG(view_who(v, x->f.service, x->f.component)),
+                       STR_ARG(view_text(v, TEXT_NAME_SEP)), STR_ARG(view_finding(v, &x->f)),
+                       STR_ARG(where));
+    wrapped(t, indent, PLAIN, head);
+    if (!x->f.template_text.n) return;
+    pad(t, indent);
+    short_line(t, DIM, x->f.template_text, t->width > indent + 16 ? t->width - indent : 16);
+    put(t, S("\n"));
+}
+
 static void put_candidates(term *t) {
     view *v = t->v;
     const incident *in = v->in;
@@ -296,6 +311,11 @@ static void put_candidates(term *t) {
         put(t, S("  "));
         cell(t, BOLD, view_percent(v, a->confidence), 5);
         wrapped(t, 7, PLAIN, line);
+    }
+    if (in->sign_count) heading(t, TEXT_SEC_SIGNS);
+    for (size_t i = 0; i < in->sign_count; i++) {
+        put(t, S("  "));
+        put_finding(t, &in->findings[in->signs[i]], 4);
     }
     if (in->change_count) heading(t, TEXT_SEC_CHANGES);
     for (size_t i = 0; i < in->change_count; i++) {
@@ -337,17 +357,7 @@ static void put_findings(term *t, bool minor) {
         put(t, S("  "));
         cell(t, level_paint(x->f.level), view_level(v, x->f.level), level);
         put(t, S("  "));
-        str where = x->f.ref_count ? view_place(v, x->input, &x->f.refs[0]) : STR_NONE;
-        str head = str_fmt(
-            &v->mem, "%.*s  %.*s%.*s%.*s  %.*s", STR_ARG(view_clock(v, x->f.onset_ns)),
-            STR_ARG(view_who(v, x->f.service, x->f.component)),
-            STR_ARG(view_text(v, TEXT_NAME_SEP)), STR_ARG(view_finding(v, &x->f)), STR_ARG(where));
-        wrapped(t, level + 4, PLAIN, head);
-        if (!x->f.template_text.n) continue;
-        pad(t, level + 4);
-        size_t room = t->width > level + 20 ? t->width - level - 4 : 16;
-        short_line(t, DIM, x->f.template_text, room);
-        put(t, S("\n"));
+        put_finding(t, x, level + 4);
     }
     if (!more) return;
     put(t, S("  "));

@@ -35,6 +35,7 @@ T(SEC_EVIDENCE, "Evidence", "证据")
 T(SEC_ORDER, "Order of failures", "故障先后顺序")
 T(SEC_PATH, "How it spread", "故障传播")
 T(SEC_ALTERNATIVES, "Other candidates", "其他可能")
+T(SEC_SIGNS, "Earlier signs", "先兆")
 T(SEC_CHANGES, "Changes shortly before", "故障前的变更")
 T(SEC_OTHERS, "Other incidents in the same data", "同一数据中的其他故障")
 T(SEC_FINDINGS, "What is abnormal", "异常明细")
@@ -53,6 +54,8 @@ T(STORY_AFTER, "After it: {0}.", "随后故障的是：{0}。")
 T(STORY_ALONE, "No other service shows failures.", "其他服务没有出现故障。")
 T(STORY_ONE_SERVICE, "Only one service is concerned; the entries below are its components.",
   "只涉及一个服务；下面列出的是它的组件。")
+T(STORY_SIGNS, "There were earlier signs, since {0}: see below.",
+  "此前已有先兆，始于 {0}，见下文。")
 T(STORY_CHANGES,
   "{0} change(s) in the hour before are listed below as candidates, not as the cause.",
   "故障前一小时内有 {0} 处变更，列在下面供参考，并不等于原因。")
@@ -74,7 +77,7 @@ T(WHY_FEW_RECORDS, "too few records", "日志条数太少")
 T(WHY_NO_TIME, "the records carry no time that could be read", "日志中没有可识别的时间")
 T(WHY_NO_RECORDS, "no log record could be read", "没有读到任何日志")
 T(WHY_NO_INPUTS, "there was no readable input", "没有可读的输入")
-T(WHY_SHORT_SPAN, "the records span too short a time", "日志覆盖的时间太短")
+T(WHY_SHORT_TIME, "the records span too short a time", "日志覆盖的时间太短")
 T(HELP_MORE, "Give a longer stretch of logs, from well before the trouble began (an hour or more).",
   "提供更长时间的日志，从故障发生之前（一小时或更早）开始。")
 T(HELP_BASELINE, "Give logs of a normal time to compare with.", "提供正常时段的日志用于比较。")

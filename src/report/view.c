@@ -165,7 +165,7 @@ str view_step(view *v, const incident_step *s) {
         what = str_fmt(&v->mem, "%.*s%.*s%.*s", STR_ARG(odd), STR_ARG(view_text(v, TEXT_NAME_SEP)),
                        STR_ARG(what));
     }
-    return e->named_only && e->seen_by.n ? VIEW_FILL(v, TEXT_STEP_NAMED, e->seen_by, what) : what;
+    return s->named && e->seen_by.n ? VIEW_FILL(v, TEXT_STEP_NAMED, e->seen_by, what) : what;
 }
 
 str view_evidence_id(const view *v, size_t evidence) {
@@ -248,6 +248,10 @@ static void tell_abnormal(view *v) {
     add_sentence(v,
                  after.n ? VIEW_FILL(v, TEXT_STORY_AFTER, after) : view_text(v, TEXT_STORY_ALONE));
     if (in->one_service && after.n) add_sentence(v, view_text(v, TEXT_STORY_ONE_SERVICE));
+    if (in->sign_count) {
+        int64_t since = in->findings[in->signs[0]].f.onset_ns;
+        add_sentence(v, VIEW_FILL(v, TEXT_STORY_SIGNS, view_time(v, since)));
+    }
     if (in->change_count) {
         add_sentence(v, VIEW_FILL(v, TEXT_STORY_CHANGES, view_count(v, in->change_count)));
     } else if (in->onset_ns != TS_NONE) {
@@ -268,7 +272,7 @@ static str why_text(const view *v) {
     } known[] = {
         {S_INIT("few_records"), TEXT_WHY_FEW_RECORDS}, {S_INIT("no_time"), TEXT_WHY_NO_TIME},
         {S_INIT("no_records"), TEXT_WHY_NO_RECORDS},   {S_INIT("no_inputs"), TEXT_WHY_NO_INPUTS},
-        {S_INIT("short_span"), TEXT_WHY_SHORT_SPAN},
+        {S_INIT("short_time"), TEXT_WHY_SHORT_TIME},
     };
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         if (str_eq(v->in->why_undetermined, known[i].key)) return view_text(v, known[i].text);
@@ -352,7 +356,14 @@ static void fill_abnormal(view *v) {
     str id = view_evidence_id(v, in->cause.evidence);
     str cause = title.n ? title : VIEW_FILL(v, TEXT_UNKNOWN_CAUSE, line);
     v->cause = id.n ? VIEW_FILL(v, TEXT_SEE_EVIDENCE, cause, id) : cause;
-    v->affected = join(v, in->affected, in->affected_count, 12);
+    /* What failed first is told already, unless nothing else did. */
+    str others[INCIDENT_ENTITIES_MAX];
+    size_t other_count = 0;
+    for (size_t i = 0; i < in->affected_count; i++) {
+        if (!str_eq(in->affected[i], root->service)) others[other_count++] = in->affected[i];
+    }
+    v->affected = other_count ? join(v, others, other_count, 12)
+                              : join(v, in->affected, in->affected_count, 12);
     v->explanation = incident_text_in(&in->cause.explanation, zh);
     if (in->explanation.n) v->explanation = in->explanation;
     tell_abnormal(v);
