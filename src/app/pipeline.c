@@ -300,7 +300,11 @@ size_t pipeline_tell_problems(const pipeline *p, bool quiet) {
     size_t n = 0;
     for (size_t i = 0; i < rep.count; i++) {
         const input_info *in = &rep.inputs[i];
-        if (in->state == INPUT_OK) continue;
+        if (in->state == INPUT_OK) {
+            bool empty = in->bytes == 0 && !quiet;
+            if (empty) fprintf(stderr, "faultline: %.*s: empty\n", STR_ARG(in->name));
+            continue;
+        }
         n++;
         if (!quiet) {
             fprintf(stderr, "faultline: %.*s: %s: %.*s\n", STR_ARG(in->name),

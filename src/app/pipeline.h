@@ -62,8 +62,8 @@ void pipeline_release(pipeline *p);
  * reading of the inputs). */
 MUST_CHECK rc pipeline_range(const read_opts *o, str since, str until, int64_t *ret_from_ns,
                              int64_t *ret_to_ns, err *e);
-/* One line on standard error for each input that was skipped or read in part. Returns their number.
- */
+/* One line on standard error for each input that was empty, skipped or read in part. Returns the
+ * number of the latter two. */
 size_t pipeline_tell_problems(const pipeline *p, bool quiet);
 
 #endif
