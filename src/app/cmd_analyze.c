@@ -117,8 +117,10 @@ static rc read_baseline(const cli_args *a, analysis *x, err *e) {
 }
 
 static rc read_inputs(const cli_args *a, analysis *x, err *e) {
-    pipeline_want want = {
-        .profile = true, .sessions = true, .session_regex = cli_text(a, OPT_SESSION)};
+    pipeline_want want = {.profile = true,
+                          .sessions = true,
+                          .session_regex = cli_text(a, OPT_SESSION),
+                          .session_option = "--session"};
     want.session_opts.max_bytes = SESSION_BYTES_MAX / x->read.workers;
     rc got = pipeline_range(&x->read, cli_text(a, OPT_SINCE), cli_text(a, OPT_UNTIL), &want.from_ns,
                             &want.to_ns, e);

@@ -79,7 +79,8 @@ static int write_verdicts(const cli_args *a, const read_opts *r, const session_m
 static rc read_logs(const read_opts *o, str key, const str *train, size_t train_n, const str *score,
                     size_t score_n, pipeline *ret_train, pipeline *ret_score, err *e) {
     read_opts part = *o;
-    pipeline_want want = {.sessions = true, .session_regex = key, .keep_shapes = true};
+    pipeline_want want = {
+        .sessions = true, .session_regex = key, .session_option = "--key", .keep_shapes = true};
     part.ingest.paths = train;
     part.ingest.path_count = train_n;
     rc got = pipeline_run(&part, &want, "training", ret_train, e);

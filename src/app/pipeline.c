@@ -157,12 +157,12 @@ static rc shares_init(const read_opts *o, const pipeline *p, scan_ctx *s, arena 
     profile_opts_from(o, p, tmp, &profile_opts);
     for (unsigned i = 0; i < s->count; i++) {
         rc got = miner_new(&o->miner, &s->shares[i].miner, e);
-        if (got != RC_OK) return got;
+        if (got != RC_OK) return err_wrap(e, got, "--mask");
         if (s->want->profile) s->shares[i].profile = log_profile_new(&profile_opts);
         if (!s->want->sessions) continue;
         s->shares[i].sessions = session_set_new(&s->want->session_opts);
         got = session_key_new(s->want->session_regex, &s->shares[i].key, e);
-        if (got != RC_OK) return got;
+        if (got != RC_OK) return err_wrap(e, got, "%s", s->want->session_option);
     }
     return RC_OK;
 }

@@ -38,6 +38,7 @@ typedef struct pipeline_want {
     bool profile;
     bool sessions; /* collect them: by session_regex, or by trace id when it is empty */
     str session_regex;
+    const char *session_option; /* what the command line calls it */
     session_opts session_opts;
     bool keep_shapes;       /* sessions keep shapes as events: the caller groups later */
     int64_t from_ns, to_ns; /* as in log_scan */

@@ -35,7 +35,7 @@ class Scratch(harness.Case):
         return json.loads(out)
 
     def records(self, *args, **kw):
-        return sum(i["records"] for i in self.analyze(*args, **kw)["inputs"])
+        return sum(i["records"] for i in self.analyze(*args, **kw)["looked_at"]["inputs"])
 
 
 class TooLittle(Scratch):
@@ -90,19 +90,19 @@ class BadArguments(Scratch):
 class OddBytes(Scratch):
     def test_crlf_and_no_final_newline(self):
         report = self.analyze(self.write("dos.log", "\r\n".join(lines(3000))))
-        self.assertEqual(sum(i["records"] for i in report["inputs"]), 3000)
+        self.assertEqual(sum(i["records"] for i in report["looked_at"]["inputs"]), 3000)
 
     def test_nul_and_invalid_utf8_are_counted(self):
         text = ("\n".join(lines(3000)) + "\n").encode()
         text = text.replace(b"user 1007 ", b"user \xff\xfe1007 ").replace(b"user 1014 ", b"user \x001014 ")
         report = self.analyze(self.write("odd.log", text))
-        self.assertEqual(sum(i["records"] for i in report["inputs"]), 3000)
+        self.assertEqual(sum(i["records"] for i in report["looked_at"]["inputs"]), 3000)
 
     def test_very_long_line(self):
         text = "\n".join(lines(2000)) + "\n" + lines(1, start=2000)[0] + "x" * (100 << 20) + "\n"
         text += "\n".join(lines(1000, start=2001)) + "\n"
         report = self.analyze(self.write("long.log", text))
-        self.assertEqual(sum(i["records"] for i in report["inputs"]), 3001)
+        self.assertEqual(sum(i["records"] for i in report["looked_at"]["inputs"]), 3001)
 
     def test_script_in_a_log_line_is_text_in_html(self):
         text = lines(3000)
@@ -158,14 +158,14 @@ class Reading(Scratch):
         p.send_signal(signal.SIGINT)
         p.communicate(timeout=20)
         out.close()
-        self.assertEqual(sum(i["records"] for i in json.load(open(out.name))["inputs"]), 3000)
+        self.assertEqual(sum(i["records"] for i in json.load(open(out.name))["looked_at"]["inputs"]), 3000)
 
 
 class Mine(Scratch):
     def test_rows_are_lines(self):
         path = self.log()
         status, out, _ = self.run_program("mine", "--format", "tsv", path)
-        rows = list(csv.reader(out.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+        rows = [row.split("\t") for row in out.splitlines()]
         self.assertEqual([int(r[0]) for r in rows], list(range(1, 3001)))
         self.assertEqual(len({r[1] for r in rows}), 1)
         self.assertRegex(rows[0][2], r"user <\*> added <\*> items in <\*> ?ms|user <\*> added <\*> items in <\*>")
@@ -199,7 +199,7 @@ class Mine(Scratch):
             x.replace("added", "could not add").replace("INFO", "ERROR") for x in lines(200, start=3000)]) + "\n")
         status, out, _ = self.run_program("patterns", "diff", "--format", "json", before, after)
         self.assertEqual(status, 0)
-        new = [r for r in json.loads(out)["patterns"] if r["change"] == "new"]
+        new = json.loads(out)["new"]
         self.assertEqual(len(new), 1)
         self.assertIn("could not add", new[0]["template"])
 

@@ -42,7 +42,7 @@ class Examples(unittest.TestCase):
         self.assertIn(got["first_failure"]["entity"], want["first_failing"])
         self.assertIn(got["anomaly_type"], want["anomaly_types"])
         for service in want["affected_services"]:
-            self.assertIn(service, got["affected_services"])
+            self.assertIn(service, got["affected_services"] + [got["root_cause_service"]])
         off = abs(instant(got["onset"]) - instant(want["onset"]))
         self.assertLessEqual(off, want["onset_within_s"])
         quotes = "\n".join(x["text"] for x in got["evidence"])
