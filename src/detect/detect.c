@@ -21,6 +21,7 @@
  * become Low; more than CLUSTER_MAX of a cluster are left out (counted).
  *
  * A scan with too little to go by is undetermined: it still reports what the text itself says. */
+#include "algo/changepoint.h"
 #include "base/rng.h"
 #include "detect/detect_int.h"
 
@@ -64,6 +65,47 @@ void scan_counts(const scan *s, const tmpl *t, double *x) {
             if (at != SIZE_MAX) x[at] += (double)b->v[k].count;
         }
     }
+}
+
+void scan_service_counts(const scan *s, size_t service, bool bad, double *x) {
+    memset(x, 0, s->n * sizeof(double));
+    const log_service *v = &s->p->services.v[service];
+    const bucket_counts *b = bad ? &v->bad : &v->all;
+    for (size_t k = 0; k < b->n; k++) {
+        size_t at = scan_bucket(s, b->v[k].bucket);
+        if (at != SIZE_MAX) x[at] += (double)b->v[k].count;
+    }
+}
+
+size_t scan_onset(const double *x, size_t from, size_t to, size_t scale, double level,
+                  int direction) {
+    double sum = 0; /* of the window that ends at `from` */
+    for (size_t k = from > scale ? from - scale : 0; k < from; k++) sum += x[k];
+    while (from >= scale && (sum / (double)scale - level) * direction > 0) {
+        from--;
+        sum -= x[from];
+        if (from >= scale) sum += x[from - scale];
+    }
+    if (from < scale) {
+        /* too little before to compare with: at the beginning itself */
+        bool beyond = (x[0] - level) * direction > 0;
+        if (beyond || from == 0) return 0;
+    }
+    size_t before = MIN(from, 8 * scale);
+    double gain;
+    size_t at = changepoint_split_counts(x + from - before, to - from + before, &gain);
+    return from - before + at;
+}
+
+int64_t scan_first_in_bucket(const scan *s, const tmpl *t, size_t bucket) {
+    int64_t ns = INT64_MAX;
+    for (size_t k = t->series_from; k < t->series_from + t->series_count; k++) {
+        const bucket_counts *b = &s->p->series.v[s->order[k]].buckets;
+        for (size_t i = 0; i < b->n; i++) {
+            if (b->v[i].bucket == s->buckets[bucket]) ns = MIN(ns, b->v[i].first.ns);
+        }
+    }
+    return ns == INT64_MAX ? scan_bucket_ns(s, bucket) : ns;
 }
 
 static int ref_place_cmp(const void *a, const void *b) {
@@ -237,34 +279,92 @@ static void build_templates(scan *s) {
     mem_free(keys);
 }
 
+/* -- the baseline -- */
+
 static uint64_t base_key(str service, str text) { return str_hash_seed(text, str_hash(service)); }
+
+static void base_chain(map64 *map, uint32_t *next, uint64_t key, size_t series) {
+    uint64_t *head = map64_put(map, key, NULL);
+    if (!head) return;
+    next[series] = (uint32_t)*head;
+    *head = series + 1;
+}
 
 static void build_baseline(scan *s) {
     s->base = s->opts->baseline;
     if (!s->base) return;
     const miner *m = s->opts->baseline_miner ? s->opts->baseline_miner : s->m;
-    map64_init(&s->base_templates, 1 << 17);
-    for (size_t i = 0; i < s->base->series.n; i++) {
+    size_t n = s->base->series.n;
+    map64_init(&s->base_by_text, 1 << 17);
+    map64_init(&s->base_by_shape, 1 << 17);
+    s->base_next_text = (uint32_t *)arena_bytes(&s->mem, (n + 1) * 4, 4);
+    s->base_next_shape = (uint32_t *)arena_bytes(&s->mem, (n + 1) * 4, 4);
+    for (size_t i = 0; i < n; i++) {
         const log_series *v = &s->base->series.v[i];
         template_info info;
         str service = intern_str(&s->base->service_names, v->service);
         uint64_t id = miner_template_of(m, v->shape);
-        str text = id && miner_template(m, id, &info) == RC_OK ? info.text : STR_NONE;
-        uint64_t *by_text = map64_put(&s->base_templates, base_key(service, text), NULL);
-        if (by_text && text.n) *by_text += v->records;
-        uint64_t *by_shape = map64_put(&s->base_templates, mix64(v->shape), NULL);
-        if (by_shape) *by_shape += v->records;
+        if (id && miner_template(m, id, &info) == RC_OK && info.text.n) {
+            base_chain(&s->base_by_text, s->base_next_text, base_key(service, info.text), i);
+        }
+        base_chain(&s->base_by_shape, s->base_next_shape, v->shape, i);
     }
     for (size_t i = 0; i < s->tmpl_count; i++) {
         tmpl *t = &s->tmpls[i];
         str service = intern_str(&s->p->service_names, t->service);
         t->in_baseline =
-            t->text.n && map64_get(&s->base_templates, base_key(service, t->text)) != NULL;
+            t->text.n && map64_get(&s->base_by_text, base_key(service, t->text)) != NULL;
         for (size_t k = t->series_from; k < t->series_from + t->series_count; k++) {
-            uint64_t shape = s->p->series.v[s->order[k]].shape;
-            t->in_baseline |= map64_get(&s->base_templates, mix64(shape)) != NULL;
+            t->in_baseline |=
+                map64_get(&s->base_by_shape, s->p->series.v[s->order[k]].shape) != NULL;
         }
     }
+}
+
+/* Adds buckets of the baseline to windows of 2^shift of them; `first` is the baseline's first
+ * bucket. */
+static void base_add(const bucket_counts *b, int64_t first, unsigned shift, size_t scale,
+                     double *out, size_t count) {
+    for (size_t k = 0; k < b->n; k++) {
+        int64_t at = (b->v[k].bucket - first) >> shift;
+        if (at >= 0 && (size_t)at / scale < count) out[(size_t)at / scale] += (double)b->v[k].count;
+    }
+}
+
+size_t scan_base_windows(const scan *s, const tmpl *t, str service, bool bad, size_t scale,
+                         double *out, size_t max) {
+    const log_profile *b = s->base;
+    if (!b || !b->timeline.n) return 0;
+    unsigned shift = 0; /* our buckets may be wider: the baseline's are joined first */
+    if (b->level > s->p->level) {
+        unsigned wider = b->level - s->p->level;
+        if (wider > 20 || scale >> wider == 0) return 0;
+        scale >>= wider;
+    } else {
+        shift = s->p->level - b->level;
+    }
+    int64_t first = b->timeline.v[0].bucket, last = b->timeline.v[b->timeline.n - 1].bucket;
+    size_t count = (size_t)((last - first) >> shift) / scale; /* the last, cut one is left out */
+    if (count > max) count = max;
+    memset(out, 0, count * sizeof(double));
+    if (!t) {
+        uint32_t id = intern_get(&b->service_names, service);
+        if (id == INTERN_NONE) return 0;
+        const log_service *v = &b->services.v[id];
+        base_add(bad ? &v->bad : &v->all, first, shift, scale, out, count);
+        return count;
+    }
+    uint64_t *head = t->text.n ? map64_get(&s->base_by_text, base_key(service, t->text)) : NULL;
+    const uint32_t *next = s->base_next_text;
+    if (!head) {
+        next = s->base_next_shape;
+        head = map64_get(&s->base_by_shape, s->p->series.v[s->order[t->series_from]].shape);
+    }
+    if (!head) return 0;
+    for (uint64_t i = *head; i; i = next[i - 1]) {
+        base_add(&b->series.v[i - 1].buckets, first, shift, scale, out, count);
+    }
+    return count;
 }
 
 /* -- weighing and folding -- */
@@ -382,7 +482,8 @@ rc detect_logs(const log_profile *p, const miner *m, const detect_opts *opts, fi
     fold(&s, out);
     *ret = s.sum;
     vec_release(&s.found);
-    map64_release(&s.base_templates);
+    map64_release(&s.base_by_text);
+    map64_release(&s.base_by_shape);
     arena_release(&s.mem);
     (void)e;
     return RC_OK;

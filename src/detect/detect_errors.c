@@ -4,23 +4,15 @@
  * window with at least RECORDS_MIN records, judged by the windows before it with the record null of
  * detect_rate.c, and capped by the binomial surprise of that many errors at the highest share of
  * the past. Error: severity stated ERROR or worse; services that state no severity have none and
- * are not judged here. Onset: best split of the error counts. Tests: two windows a bucket and
+ * are not judged here. Onset: best split of the error counts. A
+ * baseline's windows of the same width come before the log's own. Tests: two windows a bucket and
  * service. */
 #include <math.h>
 
-#include "algo/changepoint.h"
 #include "algo/tails.h"
 #include "detect/detect_int.h"
 
-enum { WINDOWS_MIN = 8, PAST_MIN = 4, RECORDS_MIN = 10, ERRORS_MIN = 3 };
-
-static void fill(const scan *s, const bucket_counts *b, double *x) {
-    memset(x, 0, s->n * sizeof(double));
-    for (size_t k = 0; k < b->n; k++) {
-        size_t at = scan_bucket(s, b->v[k].bucket);
-        if (at != SIZE_MAX) x[at] += (double)b->v[k].count;
-    }
-}
+enum { WINDOWS_MIN = 8, PAST_MIN = 4, RECORDS_MIN = 10, ERRORS_MIN = 3, BASE_MAX = 4096 };
 
 void detect_errors(scan *s) {
     size_t services = s->p->services.n;
@@ -28,22 +20,37 @@ void detect_errors(scan *s) {
     if (s->n < WINDOWS_MIN) return;
     double *all = arena_try_new_n(&s->mem, double, s->n),
            *bad = arena_try_new_n(&s->mem, double, s->n),
-           *work = arena_try_new_n(&s->mem, double, s->n);
-    if (!all || !bad || !work) return;
+           *work = arena_try_new_n(&s->mem, double, s->n + BASE_MAX);
+    double *base_all = arena_try_new_n(&s->mem, double, BASE_MAX),
+           *base_bad = arena_try_new_n(&s->mem, double, BASE_MAX);
+    if (!all || !bad || !work || !base_all || !base_bad) return;
     size_t tested = 0;
     for (size_t i = 0; i < services; i++) tested += s->p->services.v[i].errors >= ERRORS_MIN;
     double needed = scan_needed(s, (double)tested * 2 * (double)s->n);
     for (size_t i = 0; i < services; i++) {
         const log_service *v = &s->p->services.v[i];
         if (v->errors < ERRORS_MIN) continue;
-        fill(s, &v->all, all);
-        fill(s, &v->bad, bad);
+        scan_service_counts(s, i, false, all);
+        scan_service_counts(s, i, true, bad);
         double best = 0, observed = 0, expected = 0;
         size_t from = 0, to = 0, width = 1;
         for (size_t scale = 1; s->n / scale >= WINDOWS_MIN; scale *= 2) {
             record_null null = {.sorted = work};
             double past_all = 0, past_bad = 0, top = 0;
             size_t first = MAX(s->warmup / scale, (size_t)PAST_MIN);
+            str name = intern_str(&s->p->service_names, (uint32_t)i);
+            size_t known = scan_base_windows(s, NULL, name, false, scale, base_all, BASE_MAX);
+            if (known >= PAST_MIN &&
+                scan_base_windows(s, NULL, name, true, scale, base_bad, BASE_MAX) == known) {
+                first = 0;
+                for (size_t w = 0; w < known; w++) {
+                    if (base_all[w] < RECORDS_MIN) continue;
+                    record_null_add(&null, (base_bad[w] + 0.5) / (base_all[w] + 1));
+                    top = fmax(top, base_bad[w] / base_all[w]);
+                    past_all += base_all[w];
+                    past_bad += base_bad[w];
+                }
+            }
             for (size_t w = 0; w < s->n / scale; w++) {
                 double n = 0, e = 0;
                 for (size_t k = w * scale; k < (w + 1) * scale; k++) {
@@ -73,11 +80,10 @@ void detect_errors(scan *s) {
             }
         }
         if (best < needed || best <= 0) continue;
-        size_t before = MIN(from, 8 * width);
-        double gain;
-        size_t onset = from - before +
-                       changepoint_split_counts(bad + from - before, to - from + before, &gain);
-        while (to < s->n && bad[to] > all[to] * (expected + (observed - expected) / 4)) to++;
+        double back = expected + (observed - expected) / 4, mean = 0;
+        for (size_t k = from; k < to; k++) mean += all[k] / (double)width;
+        size_t onset = scan_onset(bad, from, to, width, back * mean, 1);
+        while (to < s->n && bad[to] > all[to] * back) to++;
         candidate c = {.bucket = onset, .tmpl = SIZE_MAX, .needed = needed, .concern = 0.8};
         c.f = (finding){.kind = FINDING_ERROR_RATIO,
                         .direction = 1,

@@ -52,9 +52,10 @@ typedef struct scan {
     size_t tmpl_count;
     VEC(candidate) found;
     detect_summary sum;
-    /* of the baseline, when given */
+    /* The baseline, when given: series of it by template text within a service, and by shape. */
     const log_profile *base;
-    map64 base_templates; /* template text hash (with service) -> records in the baseline */
+    map64 base_by_text, base_by_shape;          /* -> 1 + first series; further ones by base_next */
+    uint32_t *base_next_text, *base_next_shape; /* 1 + next series, 0 = end */
 } scan;
 
 /* Position of a bucket on the timeline: SIZE_MAX when it is not there. */
@@ -63,8 +64,22 @@ int64_t scan_bucket_ns(const scan *s, size_t i);     /* begin */
 int64_t scan_bucket_end_ns(const scan *s, size_t i); /* end */
 /* Counts of a template per bucket into x[0..n). */
 void scan_counts(const scan *s, const tmpl *t, double *x);
+/* Time of the template's first record in a bucket; the bucket's begin when it has none. */
+int64_t scan_first_in_bucket(const scan *s, const tmpl *t, size_t bucket);
 /* References of the records that come first in buckets from `bucket` on. */
 void scan_refs(const scan *s, const tmpl *t, size_t bucket, size_t to, finding *f);
+/* Records of a service per bucket (errors only when `bad`). */
+void scan_service_counts(const scan *s, size_t service, bool bad, double *x);
+/* Windows of the baseline as wide as `scale` of the scan's buckets, oldest first, into out[0..max):
+ * of a template, or (t NULL) of all or the error records of the service named. Returns their
+ * number; 0 when there is no baseline, nothing of it matches, or its buckets are wider. */
+size_t scan_base_windows(const scan *s, const tmpl *t, str service, bool bad, size_t scale,
+                         double *out, size_t max);
+/* First bucket of a change of which [from, to) is the clearest window, `scale` wide: goes back
+ * while the rate stays beyond `level` (per bucket; above it for direction 1, below for -1), then
+ * takes the best split between the calm before and what follows. */
+size_t scan_onset(const double *x, size_t from, size_t to, size_t scale, double level,
+                  int direction);
 /* Bits that one of `tests` of a detector needs. */
 double scan_needed(const scan *s, double tests);
 /* Starts a candidate about a template (fills entity, texts, severity). */

@@ -20,6 +20,9 @@
  * An everyday line seen five times in the rest of the log gets next to nothing from the second
  * term, a new line that stays gets much; a single line depends on what it says.
  *
+ * A template with concern that was silent for half of the timeline counts as new when it comes
+ * back.
+ *
  * A template with concern that is not new gets prior(concern) less the share of the timeline it
  * occupies (in sixteenths, 2 bits per doubling: what goes on all day is background) and less the
  * noise of rare templates with concern anywhere else. Without time only what it says counts.
@@ -91,12 +94,50 @@ static void new_template(scan *s, const tmpl *t, double needed, uint8_t *mark) {
     scan_add(s, &c);
 }
 
-static void telling_template(scan *s, const tmpl *t, double needed, uint8_t *mark, double *x) {
+/* A template with concern that was last seen long ago: silent for at least half of the timeline,
+ * then back. Judged as if it were new when it comes back. Returns true when that made a finding. */
+static bool long_unseen(scan *s, const tmpl *t, double needed, uint8_t *mark, const double *x) {
+    size_t last = SIZE_MAX, gap = 0, again = 0, after = 0, near = 1 + s->n / 64;
+    for (size_t i = 0; i < s->n; i++) {
+        if (x[i] <= 0) continue;
+        if (last != SIZE_MAX && i - last > gap) {
+            gap = i - last;
+            again = i;
+            after = 0;
+        }
+        after++;
+        last = i;
+    }
+    if (gap < s->n / 2) return false;
+    double n = (double)s->n, silent = (double)gap;
+    double bits = log2(silent + 1) + prior_bits(t->concern);
+    bits += fmin(ABSENCE_MAX, (double)after * log2(n / (n - silent)));
+    double noise = again > near ? episodes(s, t->concern - CLASS_SAME, s->n / 20, again - near,
+                                           s->warmup, false, mark)
+                                : 0;
+    bits -= NOISE_BITS * log2(1 + noise);
+    if (bits < needed) return false;
+    candidate c = scan_candidate(s, t, FINDING_NEW_TEMPLATE);
+    c.needed = needed;
+    c.bucket = again;
+    c.f.direction = 1;
+    c.f.surprise_bits = bits;
+    scan_refs(s, t, again, s->n, &c.f);
+    c.f.from_ns = c.f.onset_ns = scan_first_in_bucket(s, t, again);
+    c.f.to_ns = t->last.ns;
+    for (size_t i = again; i < s->n; i++) c.f.record_count += (uint64_t)x[i];
+    c.f.observed = (double)c.f.record_count;
+    c.f.unit = S("lines");
+    scan_add(s, &c);
+    return true;
+}
+
+static void telling_template(scan *s, const tmpl *t, double needed, uint8_t *mark,
+                             const double *x) {
     candidate c = scan_candidate(s, t, t->records <= FEW ? FINDING_RARE_TEMPLATE : FINDING_MEANING);
     double bits = prior_bits(t->concern), noise = 0;
     size_t gap = 1 + s->n / 64, at = t->first_bucket;
     if (s->n >= SEGMENTS && at != SIZE_MAX) {
-        scan_counts(s, t, x);
         size_t hit = 0;
         for (size_t g = 0; g < SEGMENTS; g++) {
             double sum = 0;
@@ -137,9 +178,13 @@ void detect_new(scan *s) {
     for (size_t i = 0; i < s->tmpl_count; i++) {
         const tmpl *t = &s->tmpls[i];
         bool fresh = timed && t->first_bucket != SIZE_MAX && t->first_bucket >= from;
-        if (fresh && !t->in_baseline)
+        if (fresh && !t->in_baseline) {
             new_template(s, t, needed_new, mark);
-        else if (t->concern >= CONCERN_NEWS)
-            telling_template(s, t, needed_telling, mark, x);
+            continue;
+        }
+        if (t->concern < CONCERN_NEWS) continue;
+        scan_counts(s, t, x);
+        if (timed && long_unseen(s, t, needed_new, mark, x)) continue;
+        telling_template(s, t, needed_telling, mark, x);
     }
 }

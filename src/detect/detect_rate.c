@@ -18,18 +18,23 @@
  * is recognised by the same test on the template's share of its service's other records: the
  * smaller surprise of the two counts.
  *
- * The best window of all scales is the finding; its onset is the best split of the counts around
- * its beginning (Poisson likelihood), its end where the rate falls back below half of the excess.
+ * Drops are the same with 1 / (x + 1) in place of x: surprising is a window far below all of the
+ * past; the last bucket, cut by the end of the log, is left out.
  *
- * Tests: two windows a bucket over all scales. Cost O(n log n) per template with at least
- * RECORDS_MIN records. A baseline replaces the past: its windows of the same width.
+ * The best window of all scales is the finding; its onset is the best split of the counts around
+ * its beginning (Poisson likelihood), its end where the rate has come back three quarters of the
+ * way. The totals of each service are judged as well: a drop of a whole service concerns people, a
+ * burst of traffic does so only when it is extreme.
+ *
+ * Tests: four windows a bucket over all scales and both directions. Cost O(n log n) per template
+ * with at least RECORDS_MIN records. With a baseline its windows of the same width come before the
+ * log's own, and every window is judged.
  *
  * Rejected: EWMA/z-scores (false alarms on every job), STL decomposition (needs several periods),
  * Poisson scan statistics (overdispersion). Source for the tail: Hill, Ann. Stat. 3, 1975; records
  * of exchangeable sequences: Renyi 1962. */
 #include <math.h>
 
-#include "algo/changepoint.h"
 #include "algo/stats.h"
 #include "algo/tails.h"
 #include "detect/detect_int.h"
@@ -38,7 +43,7 @@
 #define ALPHA_UNKNOWN 1.5
 #define DISPERSION    0.1
 
-enum { RECORDS_MIN = 8, WINDOWS_MIN = 8, PAST_MIN = 4, HILL_MIN = 8 };
+enum { RECORDS_MIN = 8, WINDOWS_MIN = 8, PAST_MIN = 4, HILL_MIN = 8, BASE_MAX = 4096 };
 
 void record_null_add(record_null *r, double x) {
     r->past++;
@@ -69,123 +74,185 @@ double record_null_bits(const record_null *r, double x, double scale) {
 }
 
 typedef struct burst {
-    double bits, observed, expected;
-    size_t from, to; /* buckets */
+    double bits, observed, expected; /* observed, expected: of a window */
+    size_t from, to;                 /* buckets */
     size_t scale;
+    int direction;
 } burst;
 
-/* Best window of one series at one scale. `share`: exposure per bucket, NULL for raw counts. */
-static void scan_scale(const scan *s, const double *x, const double *share, size_t scale,
-                       double *work, burst *best) {
-    size_t windows = s->n / scale;
-    record_null raw = {.sorted = work}, part = {.sorted = work + s->n};
-    size_t from = s->warmup / scale;
-    if (from < PAST_MIN) from = PAST_MIN;
+/* What is judged: a template's counts, or a service's. */
+typedef struct judged {
+    const tmpl *t; /* NULL: the service */
+    str service;
+    const double *x;
+    const double *share; /* exposure per bucket with mean 1, NULL for raw counts */
+} judged;
+
+typedef struct workspace {
+    double *raw_high, *raw_low, *part_high, *part_low, *base;
+} workspace;
+
+static double low(double v) { return 1 / (v + 1); }
+
+/* The past's median, or its mean when the median is 0. */
+static double typical(const record_null *r) {
+    size_t zeros = r->past - r->positive, middle = r->past / 2;
+    if (middle >= zeros && r->positive) return r->sorted[middle - zeros];
     double sum = 0;
+    for (size_t i = 0; i < r->positive; i++) sum += r->sorted[i];
+    return r->past ? sum / (double)r->past : 0;
+}
+
+/* Best window of one series at one scale, in both directions. */
+static void scan_scale(const scan *s, const judged *j, size_t scale, const workspace *w,
+                       burst *best) {
+    size_t windows = s->n / scale;
+    record_null raw[2] = {{.sorted = w->raw_high}, {.sorted = w->raw_low}};
+    record_null part[2] = {{.sorted = w->part_high}, {.sorted = w->part_low}};
+    size_t from = MAX(s->warmup / scale, (size_t)PAST_MIN);
+    double sum = 0, count = 0;
+    size_t known = scan_base_windows(s, j->t, j->service, false, scale, w->base, BASE_MAX);
+    if (known >= PAST_MIN) {
+        from = 0;
+        for (size_t i = 0; i < known; i++) {
+            sum += w->base[i];
+            count++;
+            record_null_add(&raw[0], w->base[i]);
+            record_null_add(&raw[1], low(w->base[i]));
+        }
+    }
     for (size_t i = 0; i < windows; i++) {
         double v = 0, e = 0;
         for (size_t k = i * scale; k < (i + 1) * scale; k++) {
-            v += x[k];
-            if (share) e += share[k];
+            v += j->x[k];
+            if (j->share) e += j->share[k];
         }
-        double ratio = share ? v / (e + 0.05) : 0; /* exposure has mean 1 a bucket */
-        if (i >= from && v > record_null_max(&raw)) {
-            double bits = record_null_bits(&raw, v, 1);
-            double mean = fmax(record_null_max(&raw), 1 / ((double)i + 1));
-            double noise =
-                log2((double)raw.past + 1) + tail_negbin_at_least((uint64_t)v, mean, DISPERSION);
-            if (share) bits = fmin(bits, record_null_bits(&part, ratio, 1 / (double)scale));
-            bits = fmin(bits, noise);
-            if (bits > best->bits) {
-                *best = (burst){.bits = bits,
-                                .observed = v,
-                                .expected = sum / (double)i,
-                                .from = i * scale,
-                                .to = (i + 1) * scale,
-                                .scale = scale};
+        double ratio = j->share ? v / (e + 0.05) : 0;
+        double past = (double)raw[0].past, bits[2] = {0, 0};
+        if (i >= from && v > record_null_max(&raw[0])) {
+            double mean = fmax(record_null_max(&raw[0]), 1 / (past + 1));
+            bits[0] = fmin(record_null_bits(&raw[0], v, 1),
+                           log2(past + 1) + tail_negbin_at_least((uint64_t)v, mean, DISPERSION));
+            if (j->share && part[0].past >= PAST_MIN) {
+                bits[0] = fmin(bits[0], record_null_bits(&part[0], ratio, 1 / (double)scale));
             }
         }
-        sum += v;
-        record_null_add(&raw, v);
-        if (share) record_null_add(&part, ratio);
+        bool whole = (i + 1) * scale < s->n; /* not cut by the end of the log */
+        if (i >= from && whole && low(v) > record_null_max(&raw[1])) {
+            double mean = 1 / record_null_max(&raw[1]) - 1;
+            bits[1] = fmin(record_null_bits(&raw[1], low(v), 0),
+                           log2(past + 1) + tail_negbin_at_most((uint64_t)v, mean, DISPERSION));
+            if (j->share && part[1].past >= PAST_MIN) {
+                bits[1] = fmin(bits[1], record_null_bits(&part[1], low(ratio), 0));
+            }
+        }
+        for (int d = 0; d < 2; d++) {
+            if (bits[d] <= best->bits) continue;
+            *best = (burst){.bits = bits[d],
+                            .observed = v,
+                            .expected = known >= PAST_MIN ? sum / count : typical(&raw[0]),
+                            .from = i * scale,
+                            .to = (i + 1) * scale,
+                            .scale = scale,
+                            .direction = d ? -1 : 1};
+        }
+        record_null_add(&raw[0], v);
+        record_null_add(&raw[1], low(v));
+        if (j->share) {
+            record_null_add(&part[0], ratio);
+            record_null_add(&part[1], low(ratio));
+        }
     }
 }
 
-/* Where the rate rose: best split between the quiet before and the burst window. */
-static size_t onset_of(const double *x, const burst *b) {
-    size_t before = MIN(b->from, 8 * b->scale);
-    size_t len = b->to - b->from + before;
-    double gain;
-    size_t at = changepoint_split_counts(x + b->from - before, len, &gain);
-    return b->from - before + at;
+static void judge(scan *s, const judged *j, const workspace *w, double needed) {
+    burst best = {0};
+    for (size_t scale = 1; s->n / scale >= WINDOWS_MIN; scale *= 2) {
+        scan_scale(s, j, scale, w, &best);
+    }
+    if (best.bits < needed || best.bits <= 0) return;
+    bool up = best.direction > 0;
+    candidate c = {.tmpl = SIZE_MAX, .bucket = SIZE_MAX, .concern = up ? 0.2 : 0.6};
+    if (j->t) {
+        c = scan_candidate(s, j->t, up ? FINDING_RATE_BURST : FINDING_RATE_DROP);
+        if (!up) c.concern = 0.2; /* fewer lines of a failure are no failure */
+    } else {
+        c.f = (finding){.kind = up ? FINDING_RATE_BURST : FINDING_RATE_DROP, .service = j->service};
+    }
+    c.needed = needed;
+    double level = best.observed / (double)best.scale, calm = best.expected / (double)best.scale;
+    double back = calm + (level - calm) / 4;
+    c.bucket = scan_onset(j->x, best.from, best.to, best.scale, back, best.direction);
+    size_t to = best.to;
+    while (to < s->n && (up ? j->x[to] > back : j->x[to] < back)) to++;
+    c.f.direction = best.direction;
+    c.f.from_ns = c.f.onset_ns = scan_bucket_ns(s, c.bucket);
+    c.f.to_ns = scan_bucket_end_ns(s, to - 1);
+    c.f.surprise_bits = best.bits;
+    double minutes = ldexp(1.0 / 60, (int)s->p->level);
+    c.f.observed = level / minutes;
+    c.f.expected = calm / minutes;
+    c.f.unit = S("lines/min");
+    double count = 0;
+    for (size_t k = c.bucket; k < to; k++) count += j->x[k];
+    c.f.record_count = (uint64_t)count;
+    if (j->t) {
+        if (up) c.f.onset_ns = scan_first_in_bucket(s, j->t, c.bucket);
+        scan_refs(s, j->t, c.bucket, to, &c.f);
+    } else {
+        for (size_t i = 0; i < s->tmpl_count && c.f.ref_count == 0; i++) {
+            const tmpl *t = &s->tmpls[i];
+            if (!str_eq(intern_str(&s->p->service_names, t->service), j->service)) continue;
+            if (t->first_bucket <= c.bucket && t->last_bucket >= c.bucket) {
+                scan_refs(s, t, c.bucket, to, &c.f);
+            }
+        }
+    }
+    scan_add(s, &c);
+}
+
+/* Fills `share` with the others' records, scaled to mean 1. False when they are too few to say. */
+static bool exposure(const scan *s, const double *all, const double *x, double *share) {
+    double others = 0, own = 0;
+    for (size_t k = 0; k < s->n; k++) {
+        others += all[k] - x[k];
+        own += x[k];
+    }
+    if (others <= own || others <= (double)s->n) return false;
+    for (size_t k = 0; k < s->n; k++) share[k] = (all[k] - x[k]) * (double)s->n / others;
+    return true;
 }
 
 void detect_rate(scan *s) {
     if (s->n < WINDOWS_MIN) return;
+    size_t room = s->n + BASE_MAX;
     double *x = arena_try_new_n(&s->mem, double, s->n),
            *share = arena_try_new_n(&s->mem, double, s->n),
-           *work = arena_try_new_n(&s->mem, double, 2 * s->n);
-    double *service_total = arena_try_new_n(&s->mem, double, s->n);
-    if (!x || !share || !work || !service_total) return;
-    size_t tested = 0;
+           *all = arena_try_new_n(&s->mem, double, s->n),
+           *work = arena_try_new_n(&s->mem, double, 5 * room);
+    if (!x || !share || !all || !work) return;
+    workspace w = {work, work + room, work + 2 * room, work + 3 * room, work + 4 * room};
+    size_t tested = s->p->services.n;
     for (size_t i = 0; i < s->tmpl_count; i++) tested += s->tmpls[i].records >= RECORDS_MIN;
     s->sum.series_checked += tested;
-    double needed = scan_needed(s, (double)tested * 2 * (double)s->n);
+    double needed = scan_needed(s, (double)tested * 4 * (double)s->n);
+    for (size_t i = 0; i < s->p->services.n; i++) {
+        scan_service_counts(s, i, false, x);
+        judged j = {.service = intern_str(&s->p->service_names, (uint32_t)i), .x = x};
+        if (exposure(s, s->total, x, share)) j.share = share;
+        judge(s, &j, &w, needed);
+    }
     uint32_t service = INTERN_NONE;
     for (size_t i = 0; i < s->tmpl_count; i++) {
         const tmpl *t = &s->tmpls[i];
         if (t->records < RECORDS_MIN) continue;
         if (t->service != service) {
             service = t->service;
-            memset(service_total, 0, s->n * sizeof(double));
-            const bucket_counts *all = &s->p->services.v[service].all;
-            for (size_t k = 0; k < all->n; k++) {
-                size_t at = scan_bucket(s, all->v[k].bucket);
-                if (at != SIZE_MAX) service_total[at] += (double)all->v[k].count;
-            }
+            scan_service_counts(s, service, false, all);
         }
         scan_counts(s, t, x);
-        double others = 0;
-        for (size_t k = 0; k < s->n; k++) others += service_total[k] - x[k];
-        bool use_share = others > (double)t->records && others > (double)s->n;
-        for (size_t k = 0; use_share && k < s->n; k++) {
-            share[k] = (service_total[k] - x[k]) * (double)s->n / others;
-        }
-        burst best = {0};
-        for (size_t scale = 1; s->n / scale >= WINDOWS_MIN; scale *= 2) {
-            scan_scale(s, x, use_share ? share : NULL, scale, work, &best);
-        }
-        if (best.bits < needed) continue;
-        candidate c = scan_candidate(s, t, FINDING_RATE_BURST);
-        c.needed = needed;
-        c.bucket = onset_of(x, &best);
-        double level = best.observed / (double)best.scale,
-               calm = best.expected / (double)best.scale, half = calm + (level - calm) / 4;
-        size_t to = best.to;
-        while (to < s->n && x[to] > half) to++;
-        c.f.direction = 1;
-        c.f.from_ns = scan_bucket_ns(s, c.bucket);
-        c.f.to_ns = scan_bucket_end_ns(s, to - 1);
-        c.f.onset_ns = c.f.from_ns;
-        c.f.surprise_bits = best.bits;
-        double minutes = ldexp(1.0 / 60, (int)s->p->level);
-        c.f.observed = level / minutes;
-        c.f.expected = calm / minutes;
-        c.f.unit = S("lines/min");
-        double count = 0;
-        for (size_t k = c.bucket; k < to; k++) count += x[k];
-        c.f.record_count = (uint64_t)count;
-        scan_refs(s, t, c.bucket, to, &c.f);
-        if (c.f.ref_count && c.f.refs[0].line) {
-            /* the first record of the burst is a better onset than the bucket's edge */
-            for (size_t k = t->series_from; k < t->series_from + t->series_count; k++) {
-                const bucket_counts *b = &s->p->series.v[s->order[k]].buckets;
-                for (size_t j = 0; j < b->n; j++) {
-                    if (b->v[j].bucket != s->buckets[c.bucket]) continue;
-                    if (b->v[j].first.ns > c.f.onset_ns) c.f.onset_ns = b->v[j].first.ns;
-                }
-            }
-        }
-        scan_add(s, &c);
+        judged j = {.t = t, .service = intern_str(&s->p->service_names, t->service), .x = x};
+        if (exposure(s, all, x, share)) j.share = share;
+        judge(s, &j, &w, needed);
     }
 }

@@ -51,15 +51,6 @@ static double silence_bits(const scan *s, const double *x, double *gaps, size_t 
     return fmin(bits, mean * (double)silence * M_LOG2E);
 }
 
-static void service_counts(const scan *s, size_t service, double *x) {
-    memset(x, 0, s->n * sizeof(double));
-    const bucket_counts *b = &s->p->services.v[service].all;
-    for (size_t k = 0; k < b->n; k++) {
-        size_t at = scan_bucket(s, b->v[k].bucket);
-        if (at != SIZE_MAX) x[at] += (double)b->v[k].count;
-    }
-}
-
 static void silence_finding(const scan *s, candidate *c, size_t last, double bits, double rate,
                             double needed) {
     c->needed = needed;
@@ -84,7 +75,7 @@ void detect_stopped(scan *s) {
     double needed = scan_needed(s, (double)tests), rate;
     for (size_t i = 0; s->p->services.n > 1 && i < s->p->services.n; i++) {
         if (s->p->services.v[i].records < RECORDS_MIN) continue;
-        service_counts(s, i, x);
+        scan_service_counts(s, i, false, x);
         double bits = silence_bits(s, x, gaps, &last, &rate);
         if (bits < needed) continue;
         silent[i] = 1;

@@ -341,6 +341,145 @@ static void finds_a_burst_of_an_everyday_error(void **state) {
     finding_set_release(&s);
 }
 
+/* Error lines whose rates wander, burst and repeat, all of them normal for this system: the budget
+ * of false alarms holds on average, whatever the noise. */
+enum { NOISES = 5, NOISE_TEMPLATES = 24, NOISE_BUCKETS = 400, NOISE_LOGS = 6 };
+static const char *const noise_names[NOISES] = {"even", "lognormal", "wandering", "periodic",
+                                                "heavy-tailed"};
+
+static double noise_rate(int noise, rng *r, double *state, int t) {
+    switch (noise) {
+    case 0:
+        return 1.5;
+    case 1:
+        return 0.7 * exp(1.2 * rng_normal(r));
+    case 2:
+        return 0.8 * exp(*state = 0.95 * *state + 0.3 * rng_normal(r));
+    case 3:
+        return 1.5 * (1 + 0.95 * sin(2 * M_PI * t / 60)) + (t % 50 == 0 ? 12 : 0);
+    default:
+        return fmin(60, 0.25 * pow(rng_double(r) + 1e-9, -1 / 1.3));
+    }
+}
+
+static void noise_stays_within_the_budget(void **state) {
+    (void)state;
+    static const char *const words[] = {"alpha", "bravo", "delta", "gamma", "omega", "sigma"};
+    static const char *const ends[] = {"while reading", "during upload", "before commit",
+                                       "inside handler"};
+    for (int noise = 0; noise < NOISES; noise++) {
+        size_t alarms = 0;
+        for (int log = 0; log < NOISE_LOGS; log++) {
+            feeder f;
+            feeder_init(&f, 1, (uint64_t)(100 * noise + log));
+            double walk[NOISE_TEMPLATES] = {0};
+            for (int t = 0; t < NOISE_BUCKETS; t++) {
+                for (int i = 0; i < NOISE_TEMPLATES; i++) {
+                    for (unsigned n = poisson(&f.r, noise_rate(noise, &f.r, &walk[i], t)); n; n--) {
+                        feeder_log(&f, at(&f, t), "s", SEV_ERROR, "%s failed %s of job %u",
+                                   words[i % 6], ends[i / 6], (unsigned)rng_below(&f.r, 10000));
+                    }
+                }
+            }
+            finding_set s;
+            detect_summary sum;
+            feeder_detect(&f, NULL, &s, &sum);
+            alarms += feeder_above_low(&s);
+            if (feeder_above_low(&s)) {
+                print_error("%s noise, log %d:\n", noise_names[noise], log);
+                feeder_print(&s);
+            }
+            finding_set_release(&s);
+            feeder_release(&f);
+        }
+        assert_true(alarms <= 1); /* half an alarm a scan is allowed, a sixth a detector */
+    }
+}
+
+static void finds_a_service_that_slows_down(void **state) {
+    (void)state;
+    feeder f;
+    feeder_init(&f, 1, 21);
+    for (int t = 0; t < DURATION; t++) {
+        bool low = t >= FAULT_AT && t < FAULT_AT + 900;
+        for (unsigned n = poisson(&f.r, 6); n > 0; n--) {
+            feeder_log(&f, at(&f, t), "gateway", SEV_INFO, "GET /api/%u",
+                       (unsigned)rng_below(&f.r, 1000));
+        }
+        for (unsigned n = poisson(&f.r, low ? 0.05 : 4); n > 0; n--) {
+            feeder_log(&f, at(&f, t), "payment", SEV_INFO, "charge %u accepted",
+                       (unsigned)rng_below(&f.r, 1000));
+        }
+    }
+    finding_set s;
+    detect_summary sum;
+    feeder_detect(&f, NULL, &s, &sum);
+    found("drop", &s, FINDING_RATE_DROP, "payment", LEVEL_MEDIUM, FAULT_AT, 16);
+    const finding *d = feeder_find(&s, FINDING_RATE_DROP, "payment");
+    assert_int_equal(d->direction, -1);
+    assert_true(fabs((double)(d->to_ns - T0) / (double)SECOND - (FAULT_AT + 900)) <= 32);
+    finding_set_release(&s);
+    feeder_release(&f);
+}
+
+/* An excerpt that is all incident shows nothing of it by itself; against a normal day it does. */
+static void everyday_error_all_the_time(feeder *f, int t) {
+    (void)t;
+    for (unsigned n = poisson(&f->r, 2); n > 0; n--) {
+        feeder_log(f, at(f, t), "gateway", SEV_ERROR, "client disconnected before response %u",
+                   (unsigned)rng_below(&f->r, 100000));
+    }
+}
+
+static void a_baseline_shows_what_an_excerpt_cannot(void **state) {
+    (void)state;
+    world normal = shop, excerpt = shop;
+    excerpt.duration = 1200;
+    for (int faulty = 0; faulty < 2; faulty++) {
+        feeder base, now;
+        feeder_init(&base, 2, 31);
+        feeder_init(&now, 2, 32);
+        double burst = 0;
+        for (int t = 0; t < normal.duration; t++) normal_second(&base, &normal, t, &burst);
+        for (int t = 0; t < excerpt.duration; t++) {
+            normal_second(&now, &excerpt, t, &burst);
+            if (faulty) everyday_error_all_the_time(&now, t);
+        }
+        feeder_merge(&base);
+        detect_opts opts = {.baseline = base.p[0], .baseline_miner = base.m[0]};
+        finding_set s;
+        detect_summary sum;
+        feeder_detect(&now, &opts, &s, &sum);
+        if (faulty) {
+            found("baseline", &s, FINDING_RATE_BURST, "client disconnected", LEVEL_MEDIUM, 0, 8);
+            found("baseline", &s, FINDING_ERROR_RATIO, "gateway", LEVEL_MEDIUM, 0, 8);
+        } else {
+            if (feeder_above_low(&s)) feeder_print(&s);
+            assert_int_equal(feeder_above_low(&s), 0);
+        }
+        finding_set_release(&s);
+        feeder_release(&base);
+        feeder_release(&now);
+    }
+}
+
+static void a_line_long_unseen(feeder *f, int t) {
+    bool then = t == 60, again = t >= FAULT_AT && t < FAULT_AT + 300;
+    if (then || (again && t % 10 == 0)) {
+        feeder_log(f, at(f, t), "orders", SEV_ERROR, "replica %u unreachable, giving up",
+                   (unsigned)rng_below(&f->r, 3));
+    }
+}
+
+static void finds_a_line_long_unseen(void **state) {
+    (void)state;
+    finding_set s;
+    detect_summary sum;
+    run(&shop, a_line_long_unseen, 41, &s, &sum);
+    found("unseen", &s, FINDING_KIND_COUNT, "unreachable", LEVEL_MEDIUM, FAULT_AT, 10);
+    finding_set_release(&s);
+}
+
 static void little_data_is_undetermined(void **state) {
     (void)state;
     feeder f;
@@ -366,6 +505,10 @@ int main(void) {
         cmocka_unit_test(finds_latency_creep),
         cmocka_unit_test(finds_one_fatal_line),
         cmocka_unit_test(finds_a_burst_of_an_everyday_error),
+        cmocka_unit_test(noise_stays_within_the_budget),
+        cmocka_unit_test(finds_a_service_that_slows_down),
+        cmocka_unit_test(a_baseline_shows_what_an_excerpt_cannot),
+        cmocka_unit_test(finds_a_line_long_unseen),
         cmocka_unit_test(little_data_is_undetermined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
