@@ -79,9 +79,10 @@ static const char *const generic_names[] = {
     "node",  "http",        "tcp",    "info",   "debug",   "warn",     "message", "messages",
 };
 
-static const char *const peer_before[] = {"to",      "calling", "call",   "upstream",   "service",
-                                          "host",    "backend", "target", "dependency", "peer",
-                                          "against", "contact", "server", "destination"};
+static const char *const peer_before[] = {
+    "to",        "calling",    "call",       "upstream", "service", "host",   "backend",
+    "target",    "dependency", "peer",       "against",  "contact", "server", "destination",
+    "container", "pod",        "deployment", "unit",     "instance"};
 static const char *const peer_after[] = {"service", "svc", "server", "backend", "upstream", "api"};
 static const char *const caller_before[] = {"client",   "caller",  "consumer", "requester",
                                             "referrer", "referer", "useragent"};

@@ -364,15 +364,17 @@ int rank_cause(const ranking *r, int e) {
     for (size_t i = 0; i < r->fact_count; i++) {
         const fact *f = &r->facts[i];
         if (!f->rule) continue;
-        double related = f->entity == e ? 1 : 0.3;
+        double related = f->entity == e ? 1 : 0.3; /* whose words these are */
         for (size_t k = 0; k < f->mention_count; k++) {
-            if (f->mentioned[k] == e && !f->mentions[k].incoming) related = MAX(related, 0.9);
+            if (f->mentioned[k] == e && !f->mentions[k].incoming) related = MAX(related, 0.7);
         }
         double tau = MAX(r->slack * 2, r->spread / 4);
         double late = MAX(0, f->at - r->cand[e].at - r->slack);
         /* Milder than in score(): what the entity ended with may say best what it had. */
         double early = r->ordered && tau > 0 ? 0.5 + 0.5 / (1 + late / tau) : 1;
-        double value = related * early * f->weight * (0.3 + 0.7 * f->rule->cause_rank / 100.0);
+        /* That a rule knows the words says more here than how surprising they were. */
+        double value =
+            related * early * (0.4 + 0.6 * f->weight) * (0.1 + 0.9 * f->rule->cause_rank / 100.0);
         if (value > best_value) {
             best_value = value;
             best = (int)i;

@@ -6,7 +6,7 @@
  * engine, no back-tracking, and a rule file that anyone can write.
  *
  * Matching: the text is folded once (ASCII lower case, runs of blanks to one space, `<*>` of
- * templates to one space). The longest piece of every phrase is entered under the hash of its first
+ * templates to `*`). The longest piece of every phrase is entered under the hash of its first
  * three bytes (hence the minimum of three letters); one walk over the text looks every position up
  * in that table, so its cost does not depend on the number of rules. A hit is verified in full and
  * remembered in a bit per phrase; rules are then evaluated on the bits.
@@ -198,7 +198,7 @@ static size_t fold_texts(const rule_subject *s, char *out, size_t cap) {
         for (size_t i = 0; i < in.n && n < cap; i++) {
             char c = in.p[i];
             if (c == '<' && in.n - i >= 3 && in.p[i + 1] == '*' && in.p[i + 2] == '>') {
-                c = ' ';
+                c = '*';
                 i += 2;
             }
             if (is_blank(c)) {

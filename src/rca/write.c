@@ -21,7 +21,7 @@
 #include "base/utf8.h"
 
 static const int64_t SECOND = 1000000000;
-static const int64_t CHANGE_BEFORE_NS = 3600 * 1000000000ll;
+static const int64_t CHANGE_BEFORE_NS = 3600 * 1000000000ll, ROUTINE_NS = 300 * 1000000000ll;
 static const double STEP_SHARE = 0.2; /* of the entity's strength */
 static const double EVIDENCE_WORTH = 0.05;
 enum { STEPS_WITHOUT_COMPONENT = 3, SIGNS_LOOKED_AT = 64 };
@@ -197,11 +197,14 @@ typedef struct pick {
     size_t ref;
 } pick;
 
+static bool same_record(const log_ref *a, const log_ref *b) {
+    return a->file == b->file && a->offset == b->offset && a->line == b->line;
+}
+
 static bool picked(const pick *p, size_t n, const ranking *r, int which, size_t ref) {
     const log_ref *x = &r->facts[which].f->refs[ref];
     for (size_t i = 0; i < n; i++) {
-        const log_ref *y = &r->facts[p[i].fact].f->refs[p[i].ref];
-        if (x->file == y->file && x->offset == y->offset && x->line == y->line) return true;
+        if (same_record(x, &r->facts[p[i].fact].f->refs[p[i].ref])) return true;
     }
     return false;
 }
@@ -215,12 +218,20 @@ static size_t add_pick(pick *p, size_t n, const ranking *r, int which, size_t re
     return n + 1;
 }
 
+static bool has_ref(const finding *f, const log_ref *ref) {
+    for (size_t i = 0; i < f->ref_count; i++) {
+        if (same_record(&f->refs[i], ref)) return true;
+    }
+    return false;
+}
+
 static double pick_value(const pick *p, size_t n, const ranking *r, int which, size_t ref) {
     double v = r->facts[which].weight * (r->facts[which].failing ? 1 : 0.5) / (1 + (double)ref);
     for (size_t i = 0; i < n; i++) {
         const fact *x = &r->facts[p[i].fact], *y = &r->facts[which];
         bool same_service = str_eq(x->f->service, y->f->service);
         if (same_service && x->f->template_id == y->f->template_id) v *= 0.3;
+        if (has_ref(y->f, &x->f->refs[p[i].ref])) v *= 0.3;
         if (same_service && x->rule && x->rule == y->rule) v *= 0.5;
         if (x->entity == y->entity) v *= 0.7;
     }
@@ -278,6 +289,16 @@ static str cut_evidence(str s, bool *ret_cut) {
     return str_sub(t, 0, at - 1);
 }
 
+/* A record quoted for one finding may be the record of another one too. */
+static void share_evidence(incident *out) {
+    for (size_t i = 0; i < out->finding_count; i++) {
+        incident_finding *x = &out->findings[i];
+        for (size_t k = 0; x->evidence == INCIDENT_NONE && k < out->evidence_count; k++) {
+            if (has_ref(&x->f, &out->evidence[k].ref)) x->evidence = k;
+        }
+    }
+}
+
 static rc write_evidence(writer *w, err *e) {
     const ranking *r = w->r;
     incident *out = w->out;
@@ -308,6 +329,7 @@ static rc write_evidence(writer *w, err *e) {
         ev->cut |= refs[i].bytes > INCIDENT_EVIDENCE_BYTES + 8;
         ev->finding = f->index;
     }
+    share_evidence(out);
     return RC_OK;
 }
 
@@ -610,6 +632,8 @@ static rc write_changes(writer *w, err *e) {
     template_info t;
     for (size_t i = 0; miner_template_at(w->in->miner, i, &t) == RC_OK; i++) {
         if (t.first_ns == TS_NONE || t.first_ns > out->onset_ns || t.first_ns < from) continue;
+        /* Seen from the begin and often: routine, only its beginning is not in the data. */
+        if (t.first_ns - out->looked_at.first_ns < ROUTINE_NS && t.count > 3) continue;
         rule_match found[2];
         rule_subject subject = {&t.text, 1, -1};
         if (rules_match(w->in->rules, &subject, found, ARRAY_LEN(found)) == 0) continue;

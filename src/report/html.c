@@ -224,12 +224,10 @@ static void put_order(page *h) {
     TABLE(h, TEXT_COL_TIME, TEXT_COL_DELTA, TEXT_COL_WHO, TEXT_COL_WHAT, TEXT_COL_EVIDENCE);
     for (size_t i = 0; i < in->step_count; i++) {
         const incident_step *s = &in->steps[i];
-        const incident_entity *e = &in->entities[s->entity];
-        const finding *f = &in->findings[s->finding].f;
         html_raw(h, "<tr>");
         cell(h, "n", view_clock(v, s->ts_ns));
         cell(h, "n", view_since(v, s->ts_ns));
-        cell(h, "", e->named_only ? e->name : view_who(v, f->service, f->component));
+        cell(h, "", view_step_who(v, s));
         cell(h, "w", view_step(v, s));
         evidence_cell(h, s->evidence);
         html_raw(h, "</tr>\n");

@@ -128,8 +128,11 @@ static void put_order(json_writer *w, view *v) {
         json_write_object(w);
         kv_time(w, S("time"), s->ts_ns);
         json_write_kv(w, S("entity"), view_entity(v, s->entity));
-        kv_or_null(w, S("service"), v->in->findings[s->finding].f.service);
-        kv_or_null(w, S("component"), v->in->findings[s->finding].f.component);
+        const incident_entity *e = &v->in->entities[s->entity];
+        const finding *f = &v->in->findings[s->finding].f;
+        kv_or_null(w, S("service"), s->named ? e->service : f->service);
+        kv_or_null(w, S("component"), s->named ? e->component : f->component);
+        json_write_kv_bool(w, S("named"), s->named);
         json_write_kv(w, S("what"), view_step(v, s));
         json_write_kv(w, S("template"), s->what);
         kv_u64(w, S("finding"), s->finding);

@@ -160,12 +160,8 @@ static void put_order(md *m) {
     HEAD(m, TEXT_COL_TIME, TEXT_COL_DELTA, TEXT_COL_WHO, TEXT_COL_WHAT, TEXT_COL_EVIDENCE);
     for (size_t i = 0; i < in->step_count; i++) {
         const incident_step *s = &in->steps[i];
-        const incident_entity *e = &in->entities[s->entity];
-        str who = e->named_only ? e->name
-                                : view_who(v, in->findings[s->finding].f.service,
-                                           in->findings[s->finding].f.component);
-        ROW(m, view_clock(v, s->ts_ns), view_since(v, s->ts_ns), who, view_step(v, s),
-            view_evidence_id(v, s->evidence));
+        ROW(m, view_clock(v, s->ts_ns), view_since(v, s->ts_ns), view_step_who(v, s),
+            view_step(v, s), view_evidence_id(v, s->evidence));
     }
     if (!in->path_count) return;
     heading(m, TEXT_SEC_PATH);

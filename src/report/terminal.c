@@ -231,12 +231,6 @@ static size_t widest(size_t have, str s, size_t max) {
     return MIN(max, MAX(have, utf8_columns(s)));
 }
 
-static str step_who(view *v, const incident_step *s) {
-    const incident_entity *e = &v->in->entities[s->entity];
-    const finding *f = &v->in->findings[s->finding].f;
-    return e->named_only ? e->name : view_who(v, f->service, f->component);
-}
-
 static void put_order(term *t) {
     view *v = t->v;
     const incident *in = v->in;
@@ -246,17 +240,16 @@ static void put_order(term *t) {
     for (size_t i = 0; i < in->step_count; i++) {
         clock = widest(clock, view_clock(v, in->steps[i].ts_ns), 24);
         since = widest(since, view_since(v, in->steps[i].ts_ns), 12);
-        who = widest(who, step_who(v, &in->steps[i]), t->width / 3);
+        who = widest(who, view_step_who(v, &in->steps[i]), t->width / 3);
     }
     for (size_t i = 0; i < in->step_count; i++) {
         const incident_step *s = &in->steps[i];
-        const incident_entity *e = &in->entities[s->entity];
         put(t, S("  "));
         cell(t, PLAIN, view_clock(v, s->ts_ns), clock);
         put(t, S("  "));
         cell(t, DIM, view_since(v, s->ts_ns), since);
         put(t, S("  "));
-        size_t have = short_line(t, s->entity == in->root ? BOLD : PLAIN, step_who(v, s), who);
+        size_t have = short_line(t, s->entity == in->root ? BOLD : PLAIN, view_step_who(v, s), who);
         str id = view_evidence_id(v, s->evidence), what = view_step(v, s);
         if (id.n) what = VIEW_FILL(v, TEXT_SEE_EVIDENCE, what, id);
         size_t indent = 2 + clock + 2 + since + 2 + who + 2;
@@ -267,7 +260,7 @@ static void put_order(term *t) {
         } else {
             pad(t, who - have + 2);
         }
-        wrapped(t, indent, e->named_only ? DIM : PLAIN, what);
+        wrapped(t, indent, s->named ? DIM : PLAIN, what);
     }
     if (!in->path_count) return;
     heading(t, TEXT_SEC_PATH);

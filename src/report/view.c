@@ -152,6 +152,11 @@ str view_what(view *v, const incident_text *title, str template_text) {
     return str_sub(template_text, 0, line_end);
 }
 
+str view_step_who(view *v, const incident_step *s) {
+    const finding *f = &v->in->findings[s->finding].f;
+    return s->named ? view_entity(v, s->entity) : view_who(v, f->service, f->component);
+}
+
 static bool line_says_it_all(finding_kind k) {
     return k == FINDING_NEW_TEMPLATE || k == FINDING_RARE_TEMPLATE || k == FINDING_MEANING;
 }
@@ -160,7 +165,9 @@ str view_step(view *v, const incident_step *s) {
     const incident_entity *e = &v->in->entities[s->entity];
     const finding *f = &v->in->findings[s->finding].f;
     str what = view_what(v, &s->title, s->what);
-    if (!s->title.en.n && !line_says_it_all(f->kind)) {
+    if (!what.n) {
+        what = view_finding(v, f);
+    } else if (!s->title.en.n && !line_says_it_all(f->kind)) {
         str odd = view_finding(v, f);
         what = str_fmt(&v->mem, "%.*s%.*s%.*s", STR_ARG(odd), STR_ARG(view_text(v, TEXT_NAME_SEP)),
                        STR_ARG(what));

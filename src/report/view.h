@@ -44,6 +44,7 @@ str view_who(view *v, str service, str component);
 str view_what(view *v, const incident_text *title, str template_text); /* title, else template */
 /* What a step or event was: the rule's title; else the line, with what was odd about it. */
 str view_step(view *v, const incident_step *s);
+str view_step_who(view *v, const incident_step *s);
 str view_finding(view *v, const finding *f); /* "burst: 512 lines/min, usually 3" */
 str view_level(const view *v, finding_level l);
 str view_evidence_id(const view *v, size_t evidence); /* "E1"; empty for INCIDENT_NONE */
