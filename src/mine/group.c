@@ -248,7 +248,8 @@ static void tokenize(grouping *g, uint32_t index) {
         if (k == s->slot_count) break;
         /* A dotted name is evidence as a value of key=value only. */
         const slot_stat *st = &s->slot[k];
-        bool strong = (st->types & SHAPE_STRONG) || (after_equals && st->types == 1u << SLOT_ID);
+        bool strong = (st->types & SHAPE_STRONG) ||
+                      (after_equals && (st->types & ~SHAPE_LETTERS) == 1u << SLOT_ID);
         gtok v = {.chunk = chunk, .kind = strong ? GTOK_STRONG : GTOK_WEAK, .value = after_equals};
         if (push_tok(g, gs, v) && st->offset < span_end) {
             g->tok.v[gs->first + span_at].span = (uint16_t)(gs->n - span_at);

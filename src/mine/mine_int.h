@@ -14,15 +14,16 @@ enum {
     PIECES_MAX = 7,        /* pieces of a value that are followed */
     PARTS_MIN = 3,         /* a value of so many varying pieces is shown piece by piece */
     SHAPE_STRONG =
-        0x8000,      /* bit of slot_stat.types: some value was no dotted name or quoted text */
-    UNIT_SAME = 0x80 /* bit of slot_stat.same: the unit never changed */
+        0x8000, /* bit of slot_stat.types: some value was no dotted name or quoted text */
+    SHAPE_LETTERS = 0x4000, /* bit of slot_stat.types: some value had a piece that is no number */
+    UNIT_SAME = 0x80        /* bit of slot_stat.same: the unit never changed */
 };
 
 /* What the lines of a shape showed in one slot. Everything but offset and bytes is independent of
  * the order of the lines. */
 typedef struct slot_stat {
     uint32_t offset, bytes; /* example value, in shape.text; cut at VALUE_BYTES_MAX */
-    uint16_t types;         /* bit per slot_type seen, and SHAPE_STRONG */
+    uint16_t types;         /* bit per slot_type seen, SHAPE_STRONG and SHAPE_LETTERS */
     uint8_t same;           /* bit per piece (0..PIECES_MAX-1) that never changed, and UNIT_SAME */
     uint8_t agree;          /* leading pieces whose separators never changed */
 } slot_stat;

@@ -133,10 +133,21 @@ size_t value_pieces(str v, scan_tok *ret, size_t max) {
     return n;
 }
 
+/* The unit of a number, with the blank before it if there is one. */
 static str unit_of(str v) {
     size_t i = v.n;
     while (i > 0 && (v.p[i - 1] == '%' || (unsigned char)((v.p[i - 1] | 0x20) - 'a') < 26)) i--;
+    if (i > 0 && v.p[i - 1] == ' ') i--;
     return str_from(v, i);
+}
+
+static bool has_letter_piece(str v, const scan_tok *pieces, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (pieces[i].bytes == 0) return true;
+        char c = v.p[pieces[i].offset];
+        if (c < '0' || c > '9') return true;
+    }
+    return false;
 }
 
 /* Pieces behind a separator that changed are not the same ones. A value without a constant piece is
@@ -155,6 +166,7 @@ static void compare_value(slot_stat *st, str example, str value) {
     scan_tok a[PIECES_MAX + 1], b[PIECES_MAX + 1];
     size_t na = value_pieces(example, a, PIECES_MAX + 1);
     size_t nb = value_pieces(value, b, PIECES_MAX + 1);
+    if (has_letter_piece(value, b, nb)) st->types |= SHAPE_LETTERS;
     size_t agree = 0;
     while (agree < st->agree && agree < na && agree < nb) {
         scan_tok x = a[agree], y = b[agree];
@@ -183,6 +195,9 @@ static slot_stat first_value(uint8_t type, bool weak, str value, bool after_stem
         scan_tok p[PIECES_MAX];
         st.agree = (uint8_t)value_pieces(value, p, PIECES_MAX);
         st.same = (uint8_t)((1u << st.agree) - 1);
+        scan_tok all[PIECES_MAX + 1];
+        size_t n = value_pieces(value, all, PIECES_MAX + 1);
+        if (has_letter_piece(value, all, n)) st.types |= SHAPE_LETTERS;
     }
     return st;
 }

@@ -140,7 +140,7 @@ static shape *get_shape(reader *r) {
         unsigned known = (1u << SLOT_TYPE_COUNT) - 1;
         good &= st->offset >= from && st->bytes > 0 && st->bytes <= VALUE_BYTES_MAX &&
                 st->offset <= head.text_bytes && st->bytes <= head.text_bytes - st->offset &&
-                (st->types & known) && !(st->types & ~(known | (unsigned)SHAPE_STRONG)) &&
+                (st->types & known) && !(st->types & ~(known | SHAPE_STRONG | SHAPE_LETTERS)) &&
                 st->agree <= PIECES_MAX;
         if (!good) break;
         from = st->offset + st->bytes;

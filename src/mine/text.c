@@ -77,8 +77,6 @@ static bool piece_reads(str s, bool call) {
     return letters > digits && digits <= 2 && (digits == 0 || joints == 0 || call);
 }
 
-static bool starts_with_digit(str s) { return s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9'; }
-
 /* Does the text so far end in '='? */
 static bool is_equals(const ttoks *t) {
     uint32_t n = t->n;
@@ -95,7 +93,8 @@ static void put_identifier(ttoks *out, const shape *s, const slot_stat *st, str 
     size_t n = value_pieces(value, p, PIECES_MAX), i = 0;
     n = MIN(n, (size_t)st->agree);
     bool whole = n > 0 && p[n - 1].offset + p[n - 1].bytes >= value.n;
-    size_t reads = 0, later = 0, numbers = 0;
+    size_t reads = 0, later = 0;
+    bool dotted = false, numbers = !(st->types & SHAPE_LETTERS);
     for (i = 0; i < n; i++) {
         str piece = str_sub(value, p[i].offset, p[i].bytes);
         bool stays = (st->same >> i & 1) && piece_reads(piece, call);
@@ -103,14 +102,13 @@ static void put_identifier(ttoks *out, const shape *s, const slot_stat *st, str 
             reads++;
         else if (stays)
             later++;
-        numbers += starts_with_digit(piece);
+        dotted |= i > 0 && value.p[p[i].offset - 1] == '.';
     }
     bool constant = whole && reads == n;
     bool parts = whole && reads == 0 &&
-                 ((n >= PARTS_MIN && numbers == n) || (later > 0 && s->count >= EVIDENCE_LINES));
-    bool dotted = str_has(value, S("."));
+                 ((n >= PARTS_MIN && numbers) || (later > 0 && s->count >= EVIDENCE_LINES));
     if ((reads == 0 && !parts) || (weak && (constant || reads < 2)) ||
-        (dotted && !starts_with_digit(value) && is_equals(out))) {
+        (dotted && reads > 0 && is_equals(out))) {
         put(out, TT_VAR, STR_NONE);
         return;
     }
@@ -144,7 +142,7 @@ static bool unit_is_short(str value) {
 
 static void put_slot(ttoks *out, const shape *s, const slot_stat *st) {
     str value = str_make(s->text + st->offset, st->bytes);
-    unsigned types = st->types & ~(unsigned)SHAPE_STRONG;
+    unsigned types = st->types & ~(unsigned)(SHAPE_STRONG | SHAPE_LETTERS);
     bool weak = !(st->types & SHAPE_STRONG);
     if (types == 1u << SLOT_INT && st->agree == 1 && (st->same & 1)) {
         put(out, TT_WORD, value); /* the 2 of "ssh2" */
