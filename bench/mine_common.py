@@ -54,6 +54,17 @@ def mine(messages, options=()):
     return [r[1] for r in rows], [r[2] for r in rows]
 
 
+def mine_raw(path, count):
+    """The same for a log file with headers of `count` lines; a line without a record stands alone."""
+    out = subprocess.run([DRIVER, "--raw", path], check=True, stdout=subprocess.PIPE).stdout
+    ids, texts = ["line %d" % i for i in range(count)], [""] * count
+    for r in out.decode("utf-8", "replace").split("\n")[:-1]:
+        line, tid, text = r.split("\t", 2)
+        if 1 <= int(line) <= count:
+            ids[int(line) - 1], texts[int(line) - 1] = tid, text
+    return ids, texts
+
+
 def score(ev, rows, ids, texts):
     r = ev.grouping([g[0] for g in rows], ids)
     r.update(ev.parsing([g[1] for g in rows], texts))

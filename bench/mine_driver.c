@@ -2,6 +2,7 @@
  * bench/mine-speed.
  *
  *   mine_driver FILE              line number <TAB> template id <TAB> template text, for every line
+ *   mine_driver --raw FILE        the same for lines with headers, which are cut off unaided
  *   mine_driver --speed FILE [N]  learns and assigns the first N lines; prints figures
  *
  * --without RULE (part, word-slot, variety, twin), --variety-min N, --shared-min N, --context-min N
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "codec/logformat.h"
 #include "mine/mine_int.h"
 
 static str map_file(const char *path) {
@@ -80,6 +82,53 @@ static bool tune(mine_tuning *t, const char *option, const char *value) {
     return true;
 }
 
+static void print_line(const miner *m, size_t number, uint64_t shape_id) {
+    template_info t = {0};
+    IGNORE(miner_template(m, shape_id, &t)); /* unknown: id 0 and no text */
+    printf("%zu\t%016llx\t%.*s\n", number, (unsigned long long)t.id, STR_ARG(t.text));
+}
+
+/* Lines with headers: the format is found, the messages are mined. */
+static int run_raw(miner *m, str text) {
+    log_format *f;
+    log_format_opts opts = {0};
+    err e = {0};
+    if (log_format_detect(str_sub(text, 0, LOG_SAMPLE_BYTES), &opts, &f, &e)) {
+        fprintf(stderr, "%s\n", e.msg);
+        return 1;
+    }
+    log_batch b;
+    log_batch_init(&b);
+    log_parse_stats stats = {0};
+    size_t records = 0, cap = 1024;
+    struct {
+        uint64_t line, shape_id;
+    } *all = malloc(cap * sizeof(*all));
+    for (size_t at = 0; all && at < text.n;) {
+        size_t used;
+        log_batch_reset(&b);
+        if (log_format_parse(f, str_from(text, at), at, stats.lines + 1, &b, &stats, &used, &e) ||
+            miner_batch(m, &b, &e)) {
+            fprintf(stderr, "%s\n", e.msg);
+            return 1;
+        }
+        while (records + b.count > cap) all = realloc(all, (cap *= 2) * sizeof(*all));
+        if (!all) return 1;
+        for (size_t i = 0; i < b.count; i++) {
+            all[records].line = b.rec[i].ref.line;
+            all[records++].shape_id = b.rec[i].shape;
+        }
+        if (used == 0) break;
+        at += used;
+    }
+    miner_group(m);
+    for (size_t i = 0; all && i < records; i++) print_line(m, all[i].line, all[i].shape_id);
+    free(all);
+    log_batch_release(&b);
+    log_format_free(f);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     mine_tuning tuning = group_tuning();
     while (argc > 3 && tune(&tuning, argv[1], argv[2])) {
@@ -87,7 +136,8 @@ int main(int argc, char **argv) {
         argc -= 2;
     }
     bool speed = argc > 2 && strcmp(argv[1], "--speed") == 0;
-    const char *path = speed ? argv[2] : argc > 1 ? argv[1] : NULL;
+    bool raw = argc > 2 && strcmp(argv[1], "--raw") == 0;
+    const char *path = speed || raw ? argv[2] : argc > 1 ? argv[1] : NULL;
     if (!path) {
         fprintf(stderr, "usage: mine_driver [--speed] FILE [LINES]\n");
         return 2;
@@ -107,6 +157,11 @@ int main(int argc, char **argv) {
         return 1;
     }
     m->tuning = tuning;
+    if (raw) {
+        int code = run_raw(m, text);
+        miner_free(m);
+        return code;
+    }
     log_slot slots[SLOTS_MAX];
     uint64_t slot_total = 0;
     double t0 = cpu_seconds();
@@ -140,9 +195,7 @@ int main(int argc, char **argv) {
                (unsigned long long)(check & 0xff));
     } else {
         for (size_t i = 0; i < lines; i++) {
-            template_info t = {0};
-            IGNORE(miner_template(m, line_shape[i], &t)); /* unknown: id 0 and no text */
-            printf("%zu\t%016llx\t%.*s\n", i + 1, (unsigned long long)t.id, STR_ARG(t.text));
+            print_line(m, i + 1, line_shape[i]);
         }
     }
     miner_free(m);
