@@ -119,6 +119,8 @@ typedef struct grouping {
     pair *by_full;  /* shapes that have strong slots, sorted by full_hash */
     size_t full_count;
     VEC(part) parts; /* sorted by hash */
+    bool first_round;
+    VEC(pair) found; /* places judged in the first round: bucket, one of the shapes */
     /* What the round found, applied at its end: */
     uint64_t *mark; /* bit per token: becomes a slot */
     part *collapse; /* per shape: its part that becomes a slot; to = 0: none */
@@ -209,10 +211,8 @@ static bool push_tok(grouping *g, gshape *gs, gtok t) {
     return true;
 }
 
-static void tokenize(grouping *g, uint32_t index) {
-    const shape *s = g->m->shapes[index];
+static void tokenize(grouping *g, const shape *s, gshape *gs) {
     const scanner *x = &g->m->scan;
-    gshape *gs = &g->shape[index];
     gs->first = (uint32_t)g->tok.n;
     str text = str_make(s->text, s->text_bytes);
     size_t at = 0;
@@ -446,6 +446,9 @@ static bool judge_places(grouping *g, const deletion *del, size_t count) {
             values = has_twin(del, places.v, i, words.v, words.n, tune->shared_min);
         }
         if (!values) continue;
+        if (g->first_round) {
+            vec_push(&g->found, (pair){del[p->first].bucket, del[p->first].shape});
+        }
         for (size_t k = p->first; k < p->end; k++) {
             mark_word(g, g->shape[del[k].shape].word_hash, del[k].at, del[p->first].shape);
         }
@@ -456,6 +459,26 @@ static bool judge_places(grouping *g, const deletion *del, size_t count) {
     return any;
 }
 
+/* Appends the deletions of one shape: every word but the first and keys. */
+static void add_deletions(const gtok *t, const gshape *gs, uint32_t s, deletion *ret,
+                          uint32_t *count) {
+    uint64_t sum = 0;
+    uint32_t word = 0, n = 0;
+    for (uint32_t i = 0; i < gs->n; i++) {
+        if (t[i].kind == GTOK_WORD) sum += term(t[i].hash, word++);
+    }
+    word = 0;
+    for (uint32_t i = 0; i < gs->n && word < DELETE_MAX; i++) {
+        if (t[i].kind != GTOK_WORD) continue;
+        if (word > 0 && !t[i].key) {
+            uint64_t rest = sum - term(t[i].hash, word) + term(HASH_HOLE, word);
+            ret[n++] = (deletion){mix64(rest + gs->words), t[i].plain, s, word};
+        }
+        word++;
+    }
+    *count = n;
+}
+
 /* "many words" and "twin places". */
 static bool rule_variety(grouping *g) {
     VEC(deletion) del = {0};
@@ -464,23 +487,10 @@ static bool rule_variety(grouping *g) {
         if (p > 0 && g->by_words[p].hash == g->by_words[p - 1].hash) continue; /* one speaks */
         const gshape *gs = &g->shape[g->by_words[p].shape];
         if (gs->words < g->m->tuning.context_min + 1) continue;
-        uint64_t sum = 0;
-        uint32_t word = 0;
-        for (uint32_t i = 0; i < gs->n; i++) {
-            const gtok *t = &g->tok.v[gs->first + i];
-            if (t->kind == GTOK_WORD) sum += term(t->hash, word++);
-        }
-        word = 0;
-        for (uint32_t i = 0; i < gs->n && word < DELETE_MAX; i++) {
-            const gtok *t = &g->tok.v[gs->first + i];
-            if (t->kind != GTOK_WORD) continue;
-            if (word > 0 && !t->key) {
-                uint64_t rest = sum - term(t->hash, word) + term(HASH_HOLE, word);
-                vec_push(&del,
-                         (deletion){mix64(rest + gs->words), t->plain, g->by_words[p].shape, word});
-            }
-            word++;
-        }
+        vec_reserve(&del, del.n + DELETE_MAX);
+        uint32_t added;
+        add_deletions(&g->tok.v[gs->first], gs, g->by_words[p].shape, &del.v[del.n], &added);
+        del.n += added;
     }
     bool any = false;
     if (del.n) {
@@ -675,6 +685,34 @@ static void store_groups(grouping *g) {
     mem_free(all);
 }
 
+/* For group_place_of: the places found, each with a shape of its template. */
+static void store_places(grouping *g) {
+    miner *m = g->m;
+    map64_reset(&m->places);
+    for (size_t i = 0; i < g->found.n; i++) {
+        uint64_t *to = map64_put(&m->places, g->found.v[i].hash, NULL);
+        if (to) *to = m->groups[m->shapes[g->found.v[i].shape]->group].id;
+    }
+}
+
+uint64_t group_place_of(const miner *m, const shape *s) {
+    if (!m->places.count) return 0;
+    grouping g = {.m = (miner *)(uintptr_t)m}; /* nothing of it is changed */
+    gshape gs = {0};
+    tokenize(&g, s, &gs);
+    for (uint32_t i = 0; i < gs.n; i++) gs.words += g.tok.v[i].kind == GTOK_WORD;
+    deletion del[DELETE_MAX];
+    uint32_t n = 0;
+    uint64_t found = 0;
+    if (gs.words > m->tuning.context_min) add_deletions(g.tok.v, &gs, 0, del, &n);
+    for (uint32_t i = 0; i < n && !found; i++) {
+        const uint64_t *to = map64_get(&m->places, del[i].bucket);
+        if (to) found = *to;
+    }
+    vec_release(&g.tok);
+    return found;
+}
+
 void group_shapes(miner *m) {
     grouping g = {.m = m};
     size_t n = m->shape_count;
@@ -688,12 +726,13 @@ void group_shapes(miner *m) {
     g.by_full = mem_new_n(pair, n);
     for (uint32_t i = 0; i < n; i++) {
         g.parent[i] = i;
-        tokenize(&g, i);
+        tokenize(&g, m->shapes[i], &g.shape[i]);
     }
     g.mark = mem_new_n(uint64_t, g.tok.n / 64 + 1);
     g.collapse = mem_new_n(part, n);
     index_round(&g);
     for (uint32_t round = 0; round < m->tuning.rounds_max; round++) {
+        g.first_round = round == 0;
         if (m->tuning.part) find_parts(&g);
         bool variety = rule_variety(&g), words = rule_word_is_slot(&g),
              parts = rule_part_is_slot(&g);
@@ -702,6 +741,8 @@ void group_shapes(miner *m) {
         index_round(&g);
     }
     store_groups(&g);
+    store_places(&g);
+    vec_release(&g.found);
     vec_release(&g.tok);
     mem_free(g.shape);
     mem_free(g.parent);

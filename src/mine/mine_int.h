@@ -38,7 +38,6 @@ typedef struct shape {
     log_ref first_ref;
     bool has_ref;
     uint8_t max_severity;
-    uint8_t hits; /* since the clock hand passed; halved by it */
     uint16_t slot_count;
     uint32_t group;      /* index in miner.groups after grouping, GROUP_NONE before */
     uint32_t text_bytes; /* the example: constants and cut values */
@@ -84,12 +83,14 @@ struct miner {
     table_entry *table;
     size_t table_cap; /* power of two, at least twice the shapes */
     shape **shapes;   /* dense: 0 .. shape_count-1 */
+    uint8_t *hits;    /* of each since the clock hand passed; apart, for the hand to be quick */
     size_t shape_count, shapes_cap;
     size_t hand; /* of the clock */
     size_t shape_bytes;
 
     uint64_t lines, overflow, evicted, folded;
     uint64_t last_shape; /* of the line before */
+    map64 places;        /* rest of a statement with a variable word -> a shape of its template */
     map64 gone;          /* dropped shape -> a shape of the template that took its lines */
 
     bool grouped; /* groups and members are those of the present shapes; else of earlier ones */
@@ -119,7 +120,10 @@ void mask_set_free(mask_set *s);
 /* Spans of text that a mask claims: sorted, disjoint, at most max. */
 size_t mask_set_find(mask_set *s, str text, scan_span *ret, size_t max);
 
-/* group.c: the tuning everyone gets; fills groups and members. */
+/* group.c: is the shape, which is in no table, one of a known template with another value in a
+ * variable word? Returns a shape id of that template, or 0. */
+uint64_t group_place_of(const miner *m, const shape *s);
+/* The tuning everyone gets; fills groups and members. */
 mine_tuning group_tuning(void);
 void group_shapes(miner *m);
 

@@ -37,8 +37,8 @@ enum {
     SHAPES_DEFAULT = 65536,
     BYTES_DEFAULT = 64 << 20,
     CLOCK_STEPS_MAX = 64,
-    HEIR_STEPS_MAX = 16, /* looked further for a shape with an heir */
-    DROPS_MAX = 64,      /* to make room for one */
+    HEIR_STEPS_MAX = 4, /* looked further for a shape with an heir */
+    DROPS_MAX = 64,     /* to make room for one */
     GROUP_AGAIN_MIN = 16,
     GROUP_PATIENCE_MAX = 6,
     TABLE_MIN = 64,
@@ -76,6 +76,7 @@ rc miner_new(const miner_opts *opts, miner **ret, err *e) {
     m->options_hash = h;
     m->table_cap = TABLE_MIN;
     m->table = mem_new_n(table_entry, m->table_cap);
+    map64_init(&m->places, m->max_shapes);
     map64_init(&m->gone, GONE_PER_SHAPE * m->max_shapes);
     /* Template text is derived and redone at will; its size is bounded by the shapes'. */
     arena_init(&m->texts, "mine.texts", SIZE_MAX);
@@ -89,10 +90,12 @@ void miner_free(miner *m) {
     MUST(m->magic == MINER_MAGIC);
     for (size_t i = 0; i < m->shape_count; i++) mem_free(m->shapes[i]);
     mem_free(m->shapes);
+    mem_free(m->hits);
     mem_free(m->table);
     mem_free(m->groups);
     mem_free(m->members);
     mem_free(m->order);
+    map64_release(&m->places);
     map64_release(&m->gone);
     arena_release(&m->texts);
     mask_set_free(m->masks);
@@ -250,8 +253,8 @@ static void table_remove(miner *m, uint64_t id) {
 
 static size_t held_bytes(const miner *m) {
     return sizeof(miner) + m->shape_bytes + m->table_cap * sizeof(table_entry) +
-           m->shapes_cap * sizeof(shape *) + m->gone.cap * 16 + m->group_count * sizeof(tmpl) +
-           m->texts.held_bytes;
+           m->shapes_cap * (sizeof(shape *) + 1) + (m->gone.cap + m->places.cap) * 16 +
+           m->group_count * sizeof(tmpl) + m->texts.held_bytes;
 }
 
 static void join_counts(shape *a, const shape *b) {
@@ -300,6 +303,7 @@ static void drop_shape(miner *m, size_t i) {
     size_t last = --m->shape_count;
     if (i != last) {
         m->shapes[i] = m->shapes[last];
+        m->hits[i] = m->hits[last];
         probe(m, m->shapes[i]->id)->at = (uint32_t)i + 1;
     }
     m->shape_bytes -= s->block_bytes;
@@ -336,11 +340,12 @@ static size_t find_victim(miner *m) {
     for (int step = 0; step < CLOCK_STEPS_MAX; step++) {
         if (m->hand >= m->shape_count) m->hand = 0;
         size_t i = m->hand++;
-        shape *s = m->shapes[i];
-        if (s->hits || is_pinned(m, s)) {
-            s->hits /= 2;
+        if (m->hits[i]) {
+            m->hits[i] /= 2;
             continue;
         }
+        const shape *s = m->shapes[i];
+        if (is_pinned(m, s)) continue;
         if (heir_of(m, s)) return i;
         if (found == SIZE_MAX) found = i;
         if (step >= HEIR_STEPS_MAX) break;
@@ -348,22 +353,24 @@ static size_t find_victim(miner *m) {
     return found;
 }
 
+static bool is_full(const miner *m, size_t more_bytes) {
+    return m->shape_count >= m->max_shapes || held_bytes(m) + more_bytes > m->max_bytes;
+}
+
 /* Makes room for a block of `bytes`. False when no shape deserves to go. */
 static bool make_room(miner *m, size_t bytes) {
-    for (int drops = 0; drops < DROPS_MAX; drops++) {
-        if (m->shape_count < m->max_shapes && held_bytes(m) + bytes <= m->max_bytes) return true;
-        if (m->shape_count == 0) return false;
+    for (int drops = 0; is_full(m, bytes); drops++) {
+        if (drops == DROPS_MAX || m->shape_count == 0) return false;
         group_under_pressure(m);
         size_t victim = find_victim(m);
         if (victim == SIZE_MAX) return false;
         drop_shape(m, victim);
     }
-    return false;
+    return true;
 }
 
-static shape *block_new(miner *m, size_t slot_count, size_t text_bytes) {
+static shape *block_new(size_t slot_count, size_t text_bytes) {
     size_t bytes = sizeof(shape) + slot_count * sizeof(slot_stat) + text_bytes;
-    if (!make_room(m, bytes)) return NULL;
     shape *s = mem_try_alloc(bytes);
     if (!s) return NULL;
     s->block_bytes = (uint32_t)bytes;
@@ -379,9 +386,11 @@ static void table_insert(miner *m, shape *s) {
     if (m->shape_count == m->shapes_cap) {
         size_t cap = m->shapes_cap ? m->shapes_cap * 2 : 64;
         m->shapes = mem_realloc(m->shapes, m->shapes_cap * sizeof(shape *), cap * sizeof(shape *));
+        m->hits = mem_realloc(m->hits, m->shapes_cap, cap);
         m->shapes_cap = cap;
     }
     if ((m->shape_count + 1) * 2 > m->table_cap) table_grow(m);
+    m->hits[m->shape_count] = 0;
     m->shapes[m->shape_count++] = s;
     *probe(m, s->id) = (table_entry){s->id, (uint32_t)m->shape_count};
     m->shape_bytes += s->block_bytes;
@@ -390,7 +399,33 @@ static void table_insert(miner *m, shape *s) {
     map64_remove(&m->gone, s->id);
 }
 
-/* A shape seen for the first time: m->scan holds its slots. */
+/* Takes block s into the table. When that is full and the block is one more value of a variable
+ * word that is known, its lines go to the template and the block goes: the answer is the shape that
+ * took them. NULL: no room; the block is freed, its lines are not counted. */
+static shape *take_in(miner *m, shape *s) {
+    if (is_full(m, s->block_bytes)) {
+        uint64_t twin = group_place_of(m, s);
+        shape *heir = twin ? miner_find(m, miner_template_of(m, twin)) : NULL;
+        if (heir) {
+            uint64_t *redirect =
+                m->gone.count < m->gone.max_count / 4 * 3 ? map64_put(&m->gone, s->id, NULL) : NULL;
+            if (redirect) *redirect = heir->id;
+            s->absorbed += s->count;
+            s->count = 0;
+            join_counts(heir, s);
+            mem_free(s);
+            return heir;
+        }
+        if (!make_room(m, s->block_bytes)) {
+            mem_free(s);
+            return NULL;
+        }
+    }
+    table_insert(m, s);
+    return s;
+}
+
+/* A shape seen for the first time: m->scan holds its slots. NULL: no room. */
 static shape *shape_learn(miner *m, str msg, uint64_t id, uint64_t check) {
     const scanner *x = &m->scan;
     size_t bytes = 0, from = 0;
@@ -399,10 +434,11 @@ static shape *shape_learn(miner *m, str msg, uint64_t id, uint64_t check) {
         from = x->slot[k].offset + x->slot[k].bytes;
     }
     bytes += msg.n - from;
-    shape *s = block_new(m, x->slot_count, bytes);
+    shape *s = block_new(x->slot_count, bytes);
     if (!s) return NULL;
     s->id = id;
     s->check = check;
+    s->count = 1;
     size_t to = 0;
     from = 0;
     for (uint32_t k = 0; k < x->slot_count; k++) {
@@ -420,8 +456,7 @@ static shape *shape_learn(miner *m, str msg, uint64_t id, uint64_t check) {
     }
     if (msg.n > from) memcpy(s->text + to, msg.p + from, msg.n - from);
     MUST(to + (msg.n - from) == bytes);
-    table_insert(m, s);
-    return s;
+    return take_in(m, s);
 }
 
 shape *miner_admit(miner *m, const shape *from) {
@@ -440,22 +475,23 @@ shape *miner_admit(miner *m, const shape *from) {
                               str_make(from->text + b->offset, b->bytes));
             }
         }
-    } else {
-        s = block_new(m, from->slot_count, from->text_bytes);
-        if (!s) return NULL;
-        s->id = from->id;
-        s->check = from->check;
-        memcpy(s->slot, from->slot, from->slot_count * sizeof(slot_stat));
-        memcpy(s->text, from->text, from->text_bytes);
-        table_insert(m, s);
+        join_counts(s, from);
+        return s;
     }
+    s = block_new(from->slot_count, from->text_bytes);
+    if (!s) return NULL;
+    s->id = from->id;
+    s->check = from->check;
+    memcpy(s->slot, from->slot, from->slot_count * sizeof(slot_stat));
+    memcpy(s->text, from->text, from->text_bytes);
     join_counts(s, from);
-    return s;
+    return take_in(m, s);
 }
 
 /* ---- the hot path ---- */
 
-/* Scans, finds or learns the shape; NULL when it could not be kept. *ret_id is set always. */
+/* Scans, finds or learns the shape; NULL when it could not be kept. When it went to a template as
+ * one more value, a shape of that template. *ret_id: the message's own shape, always. */
 static shape *learn(miner *m, str msg, uint64_t *ret_id) {
     scanner *x = &m->scan;
     if (UNLIKELY(msg.n > UINT32_MAX)) msg.n = UINT32_MAX;
@@ -471,22 +507,20 @@ static shape *learn(miner *m, str msg, uint64_t *ret_id) {
     m->lines++;
     m->folded += id == m->last_shape;
     m->last_shape = id;
-    shape *s = miner_find(m, id);
-    if (UNLIKELY(!s)) {
-        s = shape_learn(m, msg, id, check);
-        if (!s) {
-            m->overflow++;
-            return NULL;
-        }
-        s->count = 1;
-        return s;
+    const table_entry *entry = probe(m, id);
+    if (UNLIKELY(!entry->at)) {
+        shape *added = shape_learn(m, msg, id, check);
+        m->overflow += !added;
+        return added;
     }
+    shape *s = m->shapes[entry->at - 1];
     if (UNLIKELY(s->check != check)) {
         m->overflow++;
         return NULL;
     }
     s->count++;
-    if (s->hits < UINT8_MAX) s->hits++;
+    uint8_t *hits = &m->hits[entry->at - 1];
+    if (*hits < UINT8_MAX) ++*hits;
     for (uint32_t k = 0; k < s->slot_count; k++) {
         slot_stat *st = &s->slot[k];
         log_slot slot = x->slot[k];
