@@ -46,6 +46,7 @@
  * Brain (Yu 2023) for the branching threshold; evidence and ablation in README.md. */
 #include "mine/mine_int.h"
 
+#include "base/bits.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
@@ -55,6 +56,7 @@ enum {
     ROUNDS_MAX = 4,
     DELETE_MAX = 64,
     PARTS_TRIED_MAX = 32,
+    PARTS_TOKENS_MAX = 96, /* longer shapes are not taken apart */
     SHARED_MIN = 3,        /* words two places have in common, to be twins */
     TWIN_WORDS_MAX = 16,   /* words of a place that are looked up */
     TWIN_PLACES_MAX = 32,  /* places looked at per word */
@@ -76,7 +78,6 @@ enum { GTOK_WORD, GTOK_STRONG, GTOK_WEAK };
 
 typedef struct gtok {
     uint64_t hash;  /* of a word; differs for words behind and before '=' */
-    uint64_t plain; /* of a word wherever it stands */
     uint16_t chunk; /* number of the blank-separated chunk it stands in */
     uint16_t span;  /* tokens of the value behind '=' that begins here; 0 or 1: no part */
     uint8_t kind;
@@ -110,8 +111,15 @@ typedef struct part {
     bool value; /* behind '=' */
 } part;
 
+/* Is a hash among some known ones? One bit each: "no" is certain, "yes" is looked up. */
+typedef struct filter {
+    uint64_t *bits;
+    size_t mask;
+} filter;
+
 typedef struct grouping {
     miner *m;
+    filter full; /* of by_full */
     VEC(gtok) tok;
     gshape *shape;
     uint32_t *parent;
@@ -129,14 +137,30 @@ typedef struct grouping {
 #define HASH_STRONG 0x9e3779b97f4a7c15u
 #define HASH_WEAK   0xc2b2ae3d27d4eb4fu
 #define HASH_HOLE   0x165667b19e3779f9u
+#define HASH_VALUE  0x27d4eb2f165667c5u /* added to the hash of a word behind '=' */
+#define HASH_KEY    0x85ebca77c2b2ae63u /* and of one before '=' */
 
 FL_INLINE uint64_t term(uint64_t hash, uint32_t place) {
     return mix64(hash + (uint64_t)place * 0x9fb21c651e98df25u);
 }
 
+/* Of the word wherever it stands. */
+FL_INLINE uint64_t plain_hash(const gtok *t) {
+    return t->hash - (t->value ? HASH_VALUE : 0) - (t->key ? HASH_KEY : 0);
+}
+
 FL_INLINE uint64_t tok_hash(const gtok *t) {
     if (t->kind == GTOK_WORD) return t->hash;
     return t->kind == GTOK_STRONG ? HASH_STRONG : HASH_WEAK;
+}
+
+static filter filter_new(size_t count) {
+    size_t n = bits_next_pow2(MAX(count, (size_t)64) * 16);
+    return (filter){mem_new_n(uint64_t, n / 64), n - 1};
+}
+
+FL_INLINE bool filter_has(const filter *f, uint64_t hash) {
+    return bitset_has(f->bits, hash & f->mask);
 }
 
 /* ---- disjoint sets; the root is the shape with the smallest id ---- */
@@ -230,12 +254,12 @@ static void tokenize(grouping *g, const shape *s, gshape *gs) {
             if (t.kind == TOK_WORD) {
                 str w = str_make(text.p + t.offset, t.bytes);
                 bool key = t.offset + t.bytes < text.n && text.p[t.offset + t.bytes] == '=';
-                uint64_t h = str_hash_seed(w, (after_equals ? 1u : 0u) | (key ? 2u : 0u));
+                uint64_t h = str_hash(w) + (after_equals ? HASH_VALUE : 0) + (key ? HASH_KEY : 0);
                 if (after_equals && t.offset >= span_end) {
                     span_end = value_end(s, t.offset);
                     span_at = gs->n;
                 }
-                gtok word = {h, str_hash(w), chunk, 0, GTOK_WORD, after_equals, key};
+                gtok word = {h, chunk, 0, GTOK_WORD, after_equals, key};
                 if (push_tok(g, gs, word) && t.offset < span_end) {
                     g->tok.v[gs->first + span_at].span = (uint16_t)(gs->n - span_at);
                 }
@@ -300,6 +324,13 @@ static size_t lower_bound(const pair *p, size_t n, uint64_t hash) {
     return lo;
 }
 
+/* A shape whose tokens hash to this, or NULL. */
+static const pair *find_full(const grouping *g, uint64_t hash) {
+    if (!filter_has(&g->full, hash)) return NULL;
+    size_t p = lower_bound(g->by_full, g->full_count, hash);
+    return p < g->full_count && g->by_full[p].hash == hash ? &g->by_full[p] : NULL;
+}
+
 static bool has_strong(const grouping *g, const gshape *gs) {
     for (uint32_t i = 0; i < gs->n; i++) {
         if (g->tok.v[gs->first + i].kind == GTOK_STRONG) return true;
@@ -311,12 +342,14 @@ static bool has_strong(const grouping *g, const gshape *gs) {
 static void index_round(grouping *g) {
     size_t n = g->m->shape_count;
     g->full_count = 0;
+    memset(g->full.bits, 0, (g->full.mask + 1) / 8);
     for (uint32_t i = 0; i < n; i++) {
         gshape *gs = &g->shape[i];
         rehash(g, gs);
         g->by_words[i] = (pair){gs->word_hash, i};
         if (gs->words >= g->m->tuning.context_min && has_strong(g, gs)) {
             g->by_full[g->full_count++] = (pair){gs->full_hash, i};
+            bitset_add(g->full.bits, gs->full_hash & g->full.mask);
         }
     }
     qsort(g->by_words, n, sizeof(pair), pair_cmp);
@@ -472,11 +505,29 @@ static void add_deletions(const gtok *t, const gshape *gs, uint32_t s, deletion 
         if (t[i].kind != GTOK_WORD) continue;
         if (word > 0 && !t[i].key) {
             uint64_t rest = sum - term(t[i].hash, word) + term(HASH_HOLE, word);
-            ret[n++] = (deletion){mix64(rest + gs->words), t[i].plain, s, word};
+            ret[n++] = (deletion){mix64(rest + gs->words), plain_hash(&t[i]), s, word};
         }
         word++;
     }
     *count = n;
+}
+
+/* Most places have one word only and need no sorting: keeps the deletions whose bucket may occur
+ * twice. */
+static void drop_lonely(deletion *del, size_t *count) {
+    filter once = filter_new(*count), twice = filter_new(*count);
+    for (size_t i = 0; i < *count; i++) {
+        uint64_t h = del[i].bucket & once.mask;
+        if (bitset_has(once.bits, h)) bitset_add(twice.bits, h);
+        bitset_add(once.bits, h);
+    }
+    size_t n = 0;
+    for (size_t i = 0; i < *count; i++) {
+        if (filter_has(&twice, del[i].bucket)) del[n++] = del[i];
+    }
+    *count = n;
+    mem_free(once.bits);
+    mem_free(twice.bits);
 }
 
 /* "many words" and "twin places". */
@@ -493,6 +544,7 @@ static bool rule_variety(grouping *g) {
         del.n += added;
     }
     bool any = false;
+    drop_lonely(del.v, &del.n);
     if (del.n) {
         qsort(del.v, del.n, sizeof(deletion), deletion_cmp);
         any = judge_places(g, del.v, del.n);
@@ -536,14 +588,14 @@ static bool rule_word_is_slot(grouping *g) {
             const gtok *t = &g->tok.v[gs->first + i];
             if (t->kind != GTOK_WORD || t->key) continue;
             uint64_t h = mix64(sum - term(t->hash, i) + term(HASH_STRONG, i) + gs->n);
-            size_t p = lower_bound(g->by_full, g->full_count, h);
-            if (g->m->tuning.word_slot && p < g->full_count && g->by_full[p].hash == h) {
+            const pair *full = g->m->tuning.word_slot ? find_full(g, h) : NULL;
+            if (full) {
                 mark_token(g, gs, i);
-                join(g, s, g->by_full[p].shape);
+                join(g, s, full->shape);
                 any = true;
             }
             if (!t->value) continue;
-            for (p = lower_part(g, h); p < g->parts.n && g->parts.v[p].hash == h; p++) {
+            for (size_t p = lower_part(g, h); p < g->parts.n && g->parts.v[p].hash == h; p++) {
                 const part *o = &g->parts.v[p];
                 if (!o->value || o->from != i) continue;
                 mark_token(g, gs, i);
@@ -588,6 +640,7 @@ static void find_parts(grouping *g) {
     for (uint32_t s = 0; s < g->m->shape_count; s++) {
         const gshape *gs = &g->shape[s];
         const gtok *t = &g->tok.v[gs->first];
+        if (gs->n > PARTS_TOKENS_MAX) continue;
         for (uint32_t i = 0, tried = 0; i < gs->n && tried < PARTS_TRIED_MAX;) {
             uint32_t j = i;
             for (; j < gs->n && t[j].chunk == t[i].chunk; j++) {
@@ -610,9 +663,9 @@ static bool rule_part_is_slot(grouping *g) {
     bool any = false;
     for (size_t i = 0; i < g->parts.n; i++) {
         const part *o = &g->parts.v[i];
-        size_t p = lower_bound(g->by_full, g->full_count, o->hash);
-        if (p < g->full_count && g->by_full[p].hash == o->hash) {
-            join(g, o->shape, g->by_full[p].shape);
+        const pair *full = find_full(g, o->hash);
+        if (full) {
+            join(g, o->shape, full->shape);
             collapse_later(g, o);
             any = true;
         }
@@ -724,6 +777,7 @@ void group_shapes(miner *m) {
     g.parent = mem_new_n(uint32_t, n);
     g.by_words = mem_new_n(pair, n);
     g.by_full = mem_new_n(pair, n);
+    g.full = filter_new(n);
     for (uint32_t i = 0; i < n; i++) {
         g.parent[i] = i;
         tokenize(&g, m->shapes[i], &g.shape[i]);
@@ -748,6 +802,7 @@ void group_shapes(miner *m) {
     mem_free(g.parent);
     mem_free(g.by_words);
     mem_free(g.by_full);
+    mem_free(g.full.bits);
     mem_free(g.mark);
     mem_free(g.collapse);
     vec_release(&g.parts);
