@@ -420,7 +420,7 @@ static bool repeats(const scan *s, const candidate *c, const candidate *stronger
 static void fold(scan *s, finding_set *out) {
     size_t max = s->opts->max_findings ? s->opts->max_findings : FINDINGS_DEFAULT;
     for (size_t i = 0; i < s->found.n; i++) s->found.v[i].f.level = level_of(&s->found.v[i]);
-    qsort(s->found.v, s->found.n, sizeof(candidate), candidate_cmp);
+    if (s->found.n > 1) qsort(s->found.v, s->found.n, sizeof(candidate), candidate_cmp);
     size_t kept = 0;
     candidate *v = s->found.v;
     for (size_t i = 0; i < s->found.n; i++) {
