@@ -203,9 +203,10 @@ static double concern_of(double meaning, uint8_t level) {
                     : level >= SEV_ERROR  ? 0.75
                     : level >= SEV_WARN   ? 0.45
                                           : 0;
-    /* A stated harmless level is a judgement of the program's author: it counts against. */
-    if (level != SEV_NONE && level < SEV_WARN) meaning *= 0.8;
-    return 1 - (1 - stated) * (1 - meaning * (stated > 0 ? 0.5 : 1));
+    /* A stated level is a judgement of the program's author: it outweighs the words, and a harmless
+     * one counts against them. */
+    double weight = stated >= 0.75 ? 0.5 : stated > 0 ? 0.3 : level != SEV_NONE ? 0.8 : 1;
+    return 1 - (1 - stated) * (1 - meaning * weight);
 }
 
 typedef struct order_key {

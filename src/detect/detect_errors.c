@@ -19,11 +19,10 @@ void detect_errors(scan *s) {
     s->sum.services_checked = services;
     if (s->n < WINDOWS_MIN) return;
     double *all = arena_try_new_n(&s->mem, double, s->n),
-           *bad = arena_try_new_n(&s->mem, double, s->n),
-           *work = arena_try_new_n(&s->mem, double, s->n + BASE_MAX);
+           *bad = arena_try_new_n(&s->mem, double, s->n);
     double *base_all = arena_try_new_n(&s->mem, double, BASE_MAX),
            *base_bad = arena_try_new_n(&s->mem, double, BASE_MAX);
-    if (!all || !bad || !work || !base_all || !base_bad) return;
+    if (!all || !bad || !base_all || !base_bad) return;
     size_t tested = 0;
     for (size_t i = 0; i < services; i++) tested += s->p->services.v[i].errors >= ERRORS_MIN;
     double needed = scan_needed(s, (double)tested * 2 * (double)s->n);
@@ -35,7 +34,7 @@ void detect_errors(scan *s) {
         double best = 0, observed = 0, expected = 0;
         size_t from = 0, to = 0, width = 1;
         for (size_t scale = 1; s->n / scale >= WINDOWS_MIN; scale *= 2) {
-            record_null null = {.sorted = work};
+            record_null null = {0};
             double past_all = 0, past_bad = 0, top = 0;
             size_t first = MAX(s->warmup / scale, (size_t)PAST_MIN);
             str name = intern_str(&s->p->service_names, (uint32_t)i);

@@ -88,9 +88,10 @@ void scan_add(scan *s, const candidate *c);
 
 /* How surprising is a value above all of the past, by a tail fitted to the past's own peaks: see
  * detect_rate.c. */
+enum { RECORD_TOP = 21 };
 typedef struct record_null {
-    double *sorted; /* past values > 0, ascending; workspace of capacity >= past */
-    size_t positive, past;
+    double top[RECORD_TOP]; /* the largest values > 0, descending */
+    size_t kept, positive, past;
 } record_null;
 void record_null_add(record_null *r, double x);
 double record_null_bits(const record_null *r, double x, double scale);

@@ -34,7 +34,7 @@
 #include "detect/detect_int.h"
 
 #define ABSENCE_MAX  24.0
-#define NOISE_BITS   4.0
+#define NOISE_BITS   6.0
 #define PRIOR_AT_ONE 20.0
 #define PRIOR_FROM   0.78
 #define CONCERN_NEWS 0.6 /* lines that are not new are reported from here */
@@ -46,29 +46,64 @@ static double prior_bits(double concern) {
     return PRIOR_AT_ONE * fmax(0, concern - PRIOR_FROM) / (1 - PRIOR_FROM);
 }
 
-/* Episodes within [from, to) in which templates of concern >= `concern` were discovered; those
- * before `warmup` count when they stayed rare. */
-static double episodes(const scan *s, double concern, size_t from, size_t to, size_t warmup,
-                       bool rare_only, uint8_t *mark) {
-    size_t gap = 1 + s->n / 64;
-    memset(mark, 0, s->n);
-    for (size_t i = 0; i < s->tmpl_count; i++) {
-        const tmpl *t = &s->tmpls[i];
-        if (t->first_bucket == SIZE_MAX || t->concern < concern || t->in_baseline) continue;
-        bool rare = t->occupied <= RARE_BUCKETS;
-        if (rare || (!rare_only && t->first_bucket >= warmup)) mark[t->first_bucket] = 1;
-    }
-    double count = 0;
+/* Episodes in which templates of a concern class or above were discovered, as prefix sums over
+ * buckets. A class is a tenth of concern. `rare`: only templates that stayed rare; `all`: those,
+ * and any discovered after the warm-up. */
+enum { CLASSES = 11 };
+typedef struct discoveries {
+    size_t n;
+    uint32_t *rare[CLASSES], *all[CLASSES]; /* [n + 1] */
+} discoveries;
+
+static size_t class_of(double concern) {
+    return concern <= 0 ? 0 : concern >= 1 ? CLASSES - 1 : (size_t)(concern * (CLASSES - 1));
+}
+
+/* Marks in [0, n) to prefix sums of episode beginnings. */
+static void to_prefix(uint32_t *v, size_t n, size_t gap) {
     size_t last = SIZE_MAX;
-    for (size_t i = from; i < to; i++) {
-        if (!mark[i]) continue;
+    uint32_t count = 0;
+    for (size_t i = 0; i <= n; i++) {
+        bool mark = i < n && v[i];
+        v[i] = count;
+        if (!mark) continue;
         if (last == SIZE_MAX || i - last > gap) count++;
         last = i;
     }
-    return count;
 }
 
-static void new_template(scan *s, const tmpl *t, double needed, uint8_t *mark) {
+static bool find_discoveries(scan *s, discoveries *d) {
+    d->n = s->n;
+    for (size_t c = 0; c < CLASSES; c++) {
+        d->rare[c] = arena_try_new_n(&s->mem, uint32_t, s->n + 1);
+        d->all[c] = arena_try_new_n(&s->mem, uint32_t, s->n + 1);
+        if (!d->rare[c] || !d->all[c]) return false;
+    }
+    size_t warmup = s->base ? 0 : s->warmup;
+    for (size_t i = 0; i < s->tmpl_count; i++) {
+        const tmpl *t = &s->tmpls[i];
+        size_t at = t->first_bucket;
+        if (at == SIZE_MAX || t->in_baseline) continue;
+        bool rare = t->occupied <= RARE_BUCKETS;
+        for (size_t c = 0; c <= class_of(t->concern); c++) {
+            if (rare) d->rare[c][at] = 1;
+            if (rare || at >= warmup) d->all[c][at] = 1;
+        }
+    }
+    for (size_t c = 0; c < CLASSES; c++) {
+        to_prefix(d->rare[c], s->n, 1 + s->n / 64);
+        to_prefix(d->all[c], s->n, 1 + s->n / 64);
+    }
+    return true;
+}
+
+/* Episodes of about this concern or above within [from, to). */
+static double episodes(uint32_t *const *by_class, double concern, size_t from, size_t to) {
+    const uint32_t *v = by_class[class_of(concern - CLASS_SAME + 1e-9)];
+    return from < to ? (double)(v[to] - v[from]) : 0;
+}
+
+static void new_template(scan *s, const tmpl *t, double needed, const discoveries *d) {
     size_t at = t->first_bucket, gap = 1 + s->n / 64;
     double n = (double)s->n;
     double bits = log2((double)at + 1);
@@ -76,8 +111,7 @@ static void new_template(scan *s, const tmpl *t, double needed, uint8_t *mark) {
         s->base ? ABSENCE_MAX : fmin(ABSENCE_MAX, (double)t->occupied * log2(n / (n - (double)at)));
     bits += prior_bits(t->concern);
     if (at > gap) {
-        double earlier = episodes(s, t->concern - CLASS_SAME, s->n / 20, at - gap,
-                                  s->base ? 0 : s->warmup, false, mark);
+        double earlier = episodes(d->all, t->concern, s->n / 20, at - gap);
         bits -= NOISE_BITS * log2(1 + earlier);
     }
     candidate c = scan_candidate(s, t, FINDING_NEW_TEMPLATE);
@@ -96,7 +130,8 @@ static void new_template(scan *s, const tmpl *t, double needed, uint8_t *mark) {
 
 /* A template with concern that was last seen long ago: silent for at least half of the timeline,
  * then back. Judged as if it were new when it comes back. Returns true when that made a finding. */
-static bool long_unseen(scan *s, const tmpl *t, double needed, uint8_t *mark, const double *x) {
+static bool long_unseen(scan *s, const tmpl *t, double needed, const discoveries *d,
+                        const double *x) {
     size_t last = SIZE_MAX, gap = 0, again = 0, after = 0, near = 1 + s->n / 64;
     for (size_t i = 0; i < s->n; i++) {
         if (x[i] <= 0) continue;
@@ -112,9 +147,7 @@ static bool long_unseen(scan *s, const tmpl *t, double needed, uint8_t *mark, co
     double n = (double)s->n, silent = (double)gap;
     double bits = log2(silent + 1) + prior_bits(t->concern);
     bits += fmin(ABSENCE_MAX, (double)after * log2(n / (n - silent)));
-    double noise = again > near ? episodes(s, t->concern - CLASS_SAME, s->n / 20, again - near,
-                                           s->warmup, false, mark)
-                                : 0;
+    double noise = again > near ? episodes(d->all, t->concern, s->n / 20, again - near) : 0;
     bits -= NOISE_BITS * log2(1 + noise);
     if (bits < needed) return false;
     candidate c = scan_candidate(s, t, FINDING_NEW_TEMPLATE);
@@ -132,7 +165,7 @@ static bool long_unseen(scan *s, const tmpl *t, double needed, uint8_t *mark, co
     return true;
 }
 
-static void telling_template(scan *s, const tmpl *t, double needed, uint8_t *mark,
+static void telling_template(scan *s, const tmpl *t, double needed, const discoveries *d,
                              const double *x) {
     candidate c = scan_candidate(s, t, t->records <= FEW ? FINDING_RARE_TEMPLATE : FINDING_MEANING);
     double bits = prior_bits(t->concern), noise = 0;
@@ -145,11 +178,8 @@ static void telling_template(scan *s, const tmpl *t, double needed, uint8_t *mar
             hit += sum > 0;
         }
         bits -= 2 * log2((double)MAX(hit, (size_t)1));
-        double concern = t->concern - CLASS_SAME;
-        if (at > gap) noise += episodes(s, concern, 0, at - gap, s->warmup, true, mark);
-        if (at + gap + 1 < s->n) {
-            noise += episodes(s, concern, at + gap + 1, s->n, s->warmup, true, mark);
-        }
+        if (at > gap) noise += episodes(d->rare, t->concern, 0, at - gap);
+        noise += episodes(d->rare, t->concern, at + gap + 1, s->n);
     } else if (t->records * 5 > s->p->records && t->records > FEW) {
         bits -= 8; /* a large part of all there is */
     }
@@ -169,9 +199,9 @@ static void telling_template(scan *s, const tmpl *t, double needed, uint8_t *mar
 }
 
 void detect_new(scan *s) {
-    uint8_t *mark = arena_try_new_n(&s->mem, uint8_t, s->n + 1);
+    discoveries d;
     double *x = arena_try_new_n(&s->mem, double, s->n + 1);
-    if (!mark || !x) return;
+    if (!x || !find_discoveries(s, &d)) return;
     double needed_new = scan_needed(s, (double)s->n), needed_telling = scan_needed(s, SEGMENTS);
     size_t from = s->base ? 0 : s->warmup;
     bool timed = s->n >= SEGMENTS / 2;
@@ -179,12 +209,12 @@ void detect_new(scan *s) {
         const tmpl *t = &s->tmpls[i];
         bool fresh = timed && t->first_bucket != SIZE_MAX && t->first_bucket >= from;
         if (fresh && !t->in_baseline) {
-            new_template(s, t, needed_new, mark);
+            new_template(s, t, needed_new, &d);
             continue;
         }
         if (t->concern < CONCERN_NEWS) continue;
         scan_counts(s, t, x);
-        if (timed && long_unseen(s, t, needed_new, mark, x)) continue;
-        telling_template(s, t, needed_telling, mark, x);
+        if (timed && long_unseen(s, t, needed_new, &d, x)) continue;
+        telling_template(s, t, needed_telling, &d, x);
     }
 }

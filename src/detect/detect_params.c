@@ -157,11 +157,11 @@ static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned 
     return true;
 }
 
-static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k, double needed) {
+static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k, uint64_t *bins,
+                    double needed) {
     const param_stat *stat = &series->params[k];
     if (stat->numbers < FAR_RECORDS_MIN) return;
-    uint64_t *bins = arena_try_new_n(&s->mem, uint64_t, PROFILE_BINS);
-    if (!bins) return;
+    memset(bins, 0, PROFILE_BINS * sizeof(*bins));
     const param_period *top = NULL;
     for (size_t i = 0; i < stat->periods.n; i++) {
         const param_period *p = &stat->periods.v[i];
@@ -258,7 +258,8 @@ static void new_values(scan *s, const tmpl *t, const log_series *series, unsigne
 void detect_params(scan *s) {
     if (s->n < 8) return;
     double *q = arena_try_new_n(&s->mem, double, 64), *work = arena_try_new_n(&s->mem, double, 64);
-    if (!q || !work) return;
+    uint64_t *bins = arena_try_new_n(&s->mem, uint64_t, PROFILE_BINS);
+    if (!q || !work || !bins) return;
     double tests = 0;
     for (size_t i = 0; i < s->p->series.n; i++) {
         const log_series *series = &s->p->series.v[i];
@@ -279,7 +280,7 @@ void detect_params(scan *s) {
                 bool measured = stat->unit != UNIT_NONE && stat->unit != UNIT_OTHER;
                 if (!measured && !is_measure(miner_slot_name(s->m, series->shape, k))) continue;
                 if (!shift_of(s, t, series, k, q, work, needed)) {
-                    far_out(s, t, series, k, needed);
+                    far_out(s, t, series, k, bins, needed);
                 }
             }
         }

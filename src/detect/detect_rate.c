@@ -48,17 +48,22 @@ enum { RECORDS_MIN = 8, WINDOWS_MIN = 8, PAST_MIN = 4, HILL_MIN = 8, BASE_MAX = 
 void record_null_add(record_null *r, double x) {
     r->past++;
     if (x <= 0) return;
-    size_t i = r->positive++;
-    while (i > 0 && r->sorted[i - 1] > x) {
-        r->sorted[i] = r->sorted[i - 1];
+    r->positive++;
+    size_t i = r->kept;
+    if (i == RECORD_TOP) {
+        if (x <= r->top[i - 1]) return;
+        i--;
+    } else {
+        r->kept++;
+    }
+    while (i > 0 && r->top[i - 1] < x) {
+        r->top[i] = r->top[i - 1];
         i--;
     }
-    r->sorted[i] = x;
+    r->top[i] = x;
 }
 
-double record_null_max(const record_null *r) {
-    return r->positive ? r->sorted[r->positive - 1] : 0;
-}
+double record_null_max(const record_null *r) { return r->kept ? r->top[0] : 0; }
 
 double record_null_bits(const record_null *r, double x, double scale) {
     double max = record_null_max(r);
@@ -66,8 +71,10 @@ double record_null_bits(const record_null *r, double x, double scale) {
     double alpha = ALPHA_UNKNOWN;
     if (r->positive >= HILL_MIN) {
         size_t k = r->positive / 10;
-        k = k < 3 ? 3 : k > 20 ? 20 : k;
-        alpha = stats_hill(r->sorted, r->positive, k, ALPHA_MAX);
+        k = k < 3 ? 3 : k > RECORD_TOP - 1 ? RECORD_TOP - 1 : k;
+        double ascending[RECORD_TOP];
+        for (size_t i = 0; i <= k; i++) ascending[k - i] = r->top[i];
+        alpha = stats_hill(ascending, k + 1, k, ALPHA_MAX);
         if (alpha < 1) alpha = 1;
     }
     return log2((double)r->past + 1) + alpha * log2((x + scale) / (max + scale));
@@ -88,37 +95,35 @@ typedef struct judged {
     const double *share; /* exposure per bucket with mean 1, NULL for raw counts */
 } judged;
 
-typedef struct workspace {
-    double *raw_high, *raw_low, *part_high, *part_low, *base;
-} workspace;
-
 static double low(double v) { return 1 / (v + 1); }
 
-/* The past's median, or its mean when the median is 0. */
-static double typical(const record_null *r) {
-    size_t zeros = r->past - r->positive, middle = r->past / 2;
-    if (middle >= zeros && r->positive) return r->sorted[middle - zeros];
+/* Median of the windows before the best one, or their mean when the median is 0. */
+static double typical(const double *x, size_t scale, size_t windows, double *work) {
     double sum = 0;
-    for (size_t i = 0; i < r->positive; i++) sum += r->sorted[i];
-    return r->past ? sum / (double)r->past : 0;
+    for (size_t i = 0; i < windows; i++) {
+        work[i] = 0;
+        for (size_t k = i * scale; k < (i + 1) * scale; k++) work[i] += x[k];
+        sum += work[i];
+    }
+    if (!windows) return 0;
+    double median = stats_median(work, windows);
+    return median > 0 ? median : sum / (double)windows;
 }
 
 /* Best window of one series at one scale, in both directions. */
-static void scan_scale(const scan *s, const judged *j, size_t scale, const workspace *w,
-                       burst *best) {
+static void scan_scale(const scan *s, const judged *j, size_t scale, double *base, burst *best) {
     size_t windows = s->n / scale;
-    record_null raw[2] = {{.sorted = w->raw_high}, {.sorted = w->raw_low}};
-    record_null part[2] = {{.sorted = w->part_high}, {.sorted = w->part_low}};
+    record_null raw[2] = {0}, part[2] = {0}; /* of high and of low values */
     size_t from = MAX(s->warmup / scale, (size_t)PAST_MIN);
     double sum = 0, count = 0;
-    size_t known = scan_base_windows(s, j->t, j->service, false, scale, w->base, BASE_MAX);
+    size_t known = scan_base_windows(s, j->t, j->service, false, scale, base, BASE_MAX);
     if (known >= PAST_MIN) {
         from = 0;
         for (size_t i = 0; i < known; i++) {
-            sum += w->base[i];
+            sum += base[i];
             count++;
-            record_null_add(&raw[0], w->base[i]);
-            record_null_add(&raw[1], low(w->base[i]));
+            record_null_add(&raw[0], base[i]);
+            record_null_add(&raw[1], low(base[i]));
         }
     }
     for (size_t i = 0; i < windows; i++) {
@@ -150,7 +155,7 @@ static void scan_scale(const scan *s, const judged *j, size_t scale, const works
             if (bits[d] <= best->bits) continue;
             *best = (burst){.bits = bits[d],
                             .observed = v,
-                            .expected = known >= PAST_MIN ? sum / count : typical(&raw[0]),
+                            .expected = known >= PAST_MIN ? sum / count : 0,
                             .from = i * scale,
                             .to = (i + 1) * scale,
                             .scale = scale,
@@ -165,14 +170,18 @@ static void scan_scale(const scan *s, const judged *j, size_t scale, const works
     }
 }
 
-static void judge(scan *s, const judged *j, const workspace *w, double needed) {
+static void judge(scan *s, const judged *j, double *work, double needed) {
     burst best = {0};
     for (size_t scale = 1; s->n / scale >= WINDOWS_MIN; scale *= 2) {
-        scan_scale(s, j, scale, w, &best);
+        scan_scale(s, j, scale, work, &best);
     }
     if (best.bits < needed || best.bits <= 0) return;
     bool up = best.direction > 0;
-    candidate c = {.tmpl = SIZE_MAX, .bucket = SIZE_MAX, .concern = up ? 0.2 : 0.6};
+    if (best.expected <= 0) {
+        best.expected = typical(j->x, best.scale, best.from / best.scale, work);
+    }
+    /* A service that says less while others go on is a sign; a lull of the whole log is none. */
+    candidate c = {.tmpl = SIZE_MAX, .bucket = SIZE_MAX, .concern = !up && j->share ? 0.6 : 0.2};
     if (j->t) {
         c = scan_candidate(s, j->t, up ? FINDING_RATE_BURST : FINDING_RATE_DROP);
         if (!up) c.concern = 0.2; /* fewer lines of a failure are no failure */
@@ -225,13 +234,11 @@ static bool exposure(const scan *s, const double *all, const double *x, double *
 
 void detect_rate(scan *s) {
     if (s->n < WINDOWS_MIN) return;
-    size_t room = s->n + BASE_MAX;
     double *x = arena_try_new_n(&s->mem, double, s->n),
            *share = arena_try_new_n(&s->mem, double, s->n),
            *all = arena_try_new_n(&s->mem, double, s->n),
-           *work = arena_try_new_n(&s->mem, double, 5 * room);
+           *work = arena_try_new_n(&s->mem, double, MAX(s->n, (size_t)BASE_MAX));
     if (!x || !share || !all || !work) return;
-    workspace w = {work, work + room, work + 2 * room, work + 3 * room, work + 4 * room};
     size_t tested = s->p->services.n;
     for (size_t i = 0; i < s->tmpl_count; i++) tested += s->tmpls[i].records >= RECORDS_MIN;
     s->sum.series_checked += tested;
@@ -240,7 +247,7 @@ void detect_rate(scan *s) {
         scan_service_counts(s, i, false, x);
         judged j = {.service = intern_str(&s->p->service_names, (uint32_t)i), .x = x};
         if (exposure(s, s->total, x, share)) j.share = share;
-        judge(s, &j, &w, needed);
+        judge(s, &j, work, needed);
     }
     uint32_t service = INTERN_NONE;
     for (size_t i = 0; i < s->tmpl_count; i++) {
@@ -253,6 +260,6 @@ void detect_rate(scan *s) {
         scan_counts(s, t, x);
         judged j = {.t = t, .service = intern_str(&s->p->service_names, t->service), .x = x};
         if (exposure(s, all, x, share)) j.share = share;
-        judge(s, &j, &w, needed);
+        judge(s, &j, work, needed);
     }
 }

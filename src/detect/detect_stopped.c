@@ -101,7 +101,7 @@ void detect_stopped(scan *s) {
     for (size_t i = 0; i < s->tmpl_count; i++) {
         const tmpl *t = &s->tmpls[i];
         /* Failures that stop are good news. */
-        if (t->records < RECORDS_MIN || silent[t->service] || t->concern >= 0.6) continue;
+        if (t->records < RECORDS_MIN || silent[t->service] || t->concern >= 0.4) continue;
         scan_counts(s, t, x);
         double bits = silence_bits(s, x, gaps, &last, &rate);
         if (bits < needed) continue;
