@@ -121,9 +121,11 @@ static void map_table(scanner *x) {
     const unsigned char *p = (const unsigned char *)x->text.p;
     for (size_t base = 0; base < x->end; base += 64) {
         size_t n = MIN((size_t)64, x->end - base);
-        uint64_t stop = 0, look = 0;
+        uint64_t stop = 0, look = 0, digit = 0;
         for (size_t i = 0; i < n; i++) {
             unsigned c = x->cls[p[base + i]];
+            digit |= (uint64_t)(c & CLS_DIGIT ? 1 : 0) << i;
+            x->high |= p[base + i] >= 0x80;
             stop |= (uint64_t)(c & CLS_STOP) << i;
             bool dot_inside = p[base + i] == '.' && base + i + 1 < x->end &&
                               p[base + i + 1] != '.' && !(x->cls[p[base + i + 1]] & CLS_STOP);
@@ -135,6 +137,7 @@ static void map_table(scanner *x) {
         if (n < 64) stop |= ~(uint64_t)0 << n;
         x->stop[base / 64] = stop;
         x->look[base / 64] = look;
+        x->digit[base / 64] = digit;
     }
 }
 
@@ -165,7 +168,8 @@ __attribute__((target("avx2"))) static void map_avx2(scanner *x) {
             memcpy(tail, p, n);
             p = tail;
         }
-        uint64_t stop = 0, digit = 0, control = 0, slash = 0, dot = 0, quote = 0, equals = 0;
+        uint64_t stop = 0, digit = 0, control = 0, slash = 0, dot = 0, quote = 0, equals = 0,
+                 high = 0;
         for (int half = 0; half < 2; half++) {
             __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32 * half));
             __m256i hi = _mm256_and_si256(_mm256_srli_epi16(v, 4), low4);
@@ -176,6 +180,7 @@ __attribute__((target("avx2"))) static void map_avx2(scanner *x) {
                 _mm256_cmpgt_epi8(_mm256_and_si256(sorts, stops), _mm256_setzero_si256());
 #define BITS(vec) ((uint64_t)(uint32_t)_mm256_movemask_epi8(vec) << (32 * half))
 #define EQ(ch)    BITS(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(ch)))
+            high |= BITS(v);
             stop |= BITS(is_stop) | EQ(0x7f);
             digit |= BITS(_mm256_slli_epi16(sorts, 1));
             control |= BITS(sorts) | EQ(0x7f);
@@ -202,6 +207,8 @@ __attribute__((target("avx2"))) static void map_avx2(scanner *x) {
         }
         x->stop[base / 64] = stop;
         x->look[base / 64] = look;
+        x->digit[base / 64] = digit;
+        x->high |= high != 0;
     }
 }
 #endif
@@ -229,6 +236,14 @@ FL_INLINE size_t after_last_set(const uint64_t *map, size_t p, size_t floor) {
     }
     size_t i = w * 64 + bits_highest(bits) + 1;
     return i > floor ? i : floor;
+}
+
+/* Bits [s, e) of a map, at the low end; e - s <= 64. */
+FL_INLINE uint64_t bits_of(const uint64_t *map, size_t s, size_t e) {
+    size_t w = s / 64, shift = s % 64;
+    uint64_t v = map[w] >> shift;
+    if (shift && shift + (e - s) > 64) v |= map[w + 1] << (64 - shift);
+    return e - s == 64 ? v : v & (((uint64_t)1 << (e - s)) - 1);
 }
 
 /* ---- output ---- */
@@ -889,6 +904,10 @@ static size_t scan_run(scanner *x, size_t s, size_t e) {
         }
     }
     if (s >= e) return whole_end;
+    if (e - s <= 63 && bits_of(x->digit, s, e) == ((uint64_t)1 << (e - s)) - 1) {
+        size_t end = slot_int(x, s, e); /* every second run is a plain number */
+        return MAX(end, whole_end);
+    }
     if (UNLIKELY(e - s > LANE_MAX)) {
         bool look = false, slash = false;
         for (size_t i = s; i < e; i++) {
@@ -899,13 +918,11 @@ static size_t scan_run(scanner *x, size_t s, size_t e) {
         return MAX(e, whole_end);
     }
     uint64_t c = 0;
-    unsigned high = 0;
-    for (size_t i = s; i < e; i++) {
-        c += lane_of[(unsigned char)t[i]];
-        high |= (unsigned char)t[i];
-    }
+    for (size_t i = s; i < e; i++) c += lane_of[(unsigned char)t[i]];
+    bool high = false;
+    for (size_t i = s; UNLIKELY(x->high) && i < e; i++) high |= t[i] & 0x80;
     size_t to;
-    if (UNLIKELY(high & 0x80)) {
+    if (UNLIKELY(high)) {
         /* Text in another script and ASCII side by side: each ASCII piece is a run of its own. */
         size_t i = s;
         to = e;
@@ -1002,7 +1019,7 @@ void scan_line(scanner *x, str text, const scan_span *spans, size_t span_count) 
     x->end = MIN(text.n, (size_t)SCAN_BYTES_MAX);
     x->at = 0;
     x->slot_count = x->skel_bytes = 0;
-    x->done = false;
+    x->done = x->high = false;
     x->json = text.n > 2 && text.p[0] == '{' && (text.p[1] == '"' || text.p[1] == ' ');
 #ifdef SCAN_AVX2
     if (LIKELY(!x->custom && __builtin_cpu_supports("avx2")))

@@ -39,7 +39,8 @@ typedef struct scanner {
     bool json, done;
     bool custom;      /* further delimiters were given: table path only */
     uint8_t cls[256]; /* CLS_* bits of each byte */
-    uint64_t stop[SCAN_WORDS], look[SCAN_WORDS];
+    bool high;        /* the line has bytes >= 0x80 */
+    uint64_t stop[SCAN_WORDS], look[SCAN_WORDS], digit[SCAN_WORDS]; /* a bit a byte */
 } scanner;
 
 /* delimiters: further bytes that separate tokens. */
