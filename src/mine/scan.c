@@ -52,7 +52,7 @@ enum {
 
 /* Counters of a run, eight lanes of a 64-bit sum. Runs of more than LANE_MAX bytes are not counted.
  */
-enum { LANE_MAX = 255 };
+enum { LANE_MAX = 255, KEY_DIGITS_MAX = 3 };
 #define LANE(i)    ((uint64_t)1 << (8 * (i)))
 #define L_DIGIT    LANE(0)
 #define L_HEX      LANE(1) /* a-f A-F */
@@ -852,11 +852,14 @@ static size_t run_plain(scanner *x, size_t s, size_t e, uint64_t c) {
         emit(x, s, e, SLOT_HEX, false);
         return e;
     }
+    if (is_alpha(t[s]) && N_DIGIT(c) <= KEY_DIGITS_MAX && e < x->end && t[e] == '=') {
+        return e; /* the name of a value */
+    }
     if (N_DOT(c) == 0 && other == 0 && N_DASH(c) == 0) { /* eth0: a stem of letters stays */
         size_t i = s;
         while (i < e && is_alpha(t[i])) i++;
         if (e - s <= 8 && names_with_digits(t + s, e - s)) return e;
-        if (i > s && i + N_DIGIT(c) == e && N_DIGIT(c) <= 4) {
+        if (i > s && i + N_DIGIT(c) == e && N_DIGIT(c) <= (i > s + 1 ? 4u : 2u)) {
             emit(x, i, e, SLOT_INT, false);
             return e;
         }

@@ -77,6 +77,14 @@ static bool piece_reads(str s, bool call) {
     return letters > digits && digits <= 2 && (digits == 0 || joints == 0 || call);
 }
 
+/* A word rather than a piece of a hexadecimal number. */
+static bool beyond_hex(str s) {
+    for (size_t i = 0; i < s.n; i++) {
+        if ((s.p[i] | 0x20) > 'f') return true;
+    }
+    return false;
+}
+
 /* Does the text so far end in '='? */
 static bool is_equals(const ttoks *t) {
     uint32_t n = t->n;
@@ -101,7 +109,7 @@ static void put_identifier(ttoks *out, const shape *s, const slot_stat *st, str 
         if (stays && reads == i)
             reads++;
         else if (stays)
-            later++;
+            later += beyond_hex(piece);
         dotted |= i > 0 && value.p[p[i].offset - 1] == '.';
     }
     bool constant = whole && reads == n;
