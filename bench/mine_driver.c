@@ -5,8 +5,8 @@
  *   mine_driver --raw FILE        the same for lines with headers, which are cut off unaided
  *   mine_driver --speed FILE [N]  learns and assigns the first N lines; prints figures
  *
- * --without RULE (part, word-slot, variety, twin), --variety-min N, --shared-min N, --context-min N
- * and
+ * --without RULE (part, word-slot, variety, twin, held), --variety-min N, --shared-min N,
+ * --context-min N and
  * --rounds N in front change the grouping, to measure what a rule is worth. */
 #include <fcntl.h>
 #include <stdio.h>
@@ -61,6 +61,8 @@ static bool tune(mine_tuning *t, const char *option, const char *value) {
     uint32_t n = (uint32_t)strtoul(value, NULL, 10);
     if (strcmp(option, "--variety-min") == 0)
         t->variety_min = n;
+    else if (strcmp(option, "--held-min") == 0)
+        t->held_min = n;
     else if (strcmp(option, "--shared-min") == 0)
         t->shared_min = n;
     else if (strcmp(option, "--context-min") == 0)
@@ -71,6 +73,8 @@ static bool tune(mine_tuning *t, const char *option, const char *value) {
         return false;
     else if (strcmp(value, "twin") == 0)
         t->twin = false;
+    else if (strcmp(value, "held") == 0)
+        t->held = false;
     else if (strcmp(value, "part") == 0)
         t->part = false;
     else if (strcmp(value, "word-slot") == 0)

@@ -23,6 +23,13 @@
  * Many words: VARIETY_MIN or more different words at one place, all else equal, are values. Not the
  * first word, and CONTEXT_MIN further words must stand around it.
  *
+ * Values' places: a word behind '=', alone in quotes or square brackets, or glued to digits
+ * ("eth0", "ib0") stands where values stand: HELD_MIN different ones are values, and one word
+ * elsewhere is context enough. The same for names such as "shop.orders" and "nginx.service", also
+ * as the first word, at VARIETY_MIN. All such words of a shape are left out at once, as several
+ * values of one line vary together. Keys that name the event (msg=, state=, ...) are no such
+ * places.
+ *
  * Twin places: SHARED_MIN or more words that vary at one place vary at a place of another statement
  * too: values of one kind. ("session opened for user ann|bob|eve", "session closed for user
  * ann|bob|eve".) Opposites vary at one place only.
@@ -52,6 +59,7 @@
 
 enum {
     VARIETY_MIN = 8, /* different words at one place that make it a variable */
+    HELD_MIN = 4,    /* the same where values stand */
     CONTEXT_MIN = 2, /* words that must remain around it */
     ROUNDS_MAX = 4,
     DELETE_MAX = 64,
@@ -68,21 +76,25 @@ mine_tuning group_tuning(void) {
                          .word_slot = true,
                          .variety = true,
                          .twin = true,
+                         .held = true,
                          .variety_min = VARIETY_MIN,
                          .shared_min = SHARED_MIN,
+                         .held_min = HELD_MIN,
                          .context_min = CONTEXT_MIN,
                          .rounds_max = ROUNDS_MAX};
 }
 
 enum { GTOK_WORD, GTOK_STRONG, GTOK_WEAK };
+enum { HELD_NOT, HELD_NAME, HELD_PLACE };
 
 typedef struct gtok {
     uint64_t hash;  /* of a word; differs for words behind and before '=' */
     uint16_t chunk; /* number of the blank-separated chunk it stands in */
     uint16_t span;  /* tokens of the value behind '=' that begins here; 0 or 1: no part */
     uint8_t kind;
-    bool value; /* stands behind '=' */
-    bool key;   /* stands right before '=': never a value itself */
+    bool value;   /* stands behind '=' */
+    bool key;     /* stands right before '=': never a value itself */
+    uint8_t held; /* stands where values stand, see is_held */
 } gtok;
 
 /* One shape's place in the work arrays. */
@@ -100,7 +112,9 @@ typedef struct pair {
 /* "word `at` of `shape` left out": bucket is the rest. */
 typedef struct deletion {
     uint64_t bucket, word;
-    uint32_t shape, at; /* at: index among the shape's words */
+    uint32_t shape;
+    uint16_t at;  /* index among the shape's words */
+    uint8_t held; /* bucket leaves out all held words, not only this one */
 } deletion;
 
 /* Tokens [from, to) of a shape taken as one slot; hash: of the shape's tokens then. */
@@ -228,6 +242,47 @@ static size_t value_end(const shape *s, size_t from) {
     return depth ? from : i;
 }
 
+static bool is_letter(char c) { return (unsigned char)((c | 0x20) - 'a') < 26; }
+
+/* Keys whose value says which event it is. */
+static bool key_names_event(const shape *s, size_t equals) {
+    static const char *const names[] = {
+        "msg",  "message", "log",    "event", "body",   "text",     "level",  "lvl",   "type",
+        "kind", "state",   "status", "op",    "action", "severity", "reason", "cause", "result"};
+    size_t end = equals, from;
+    while (end > 0 && s->text[end - 1] == ' ') end--;
+    for (from = end; from > 0 && is_letter(s->text[from - 1]) && end - from < 16;) from--;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq_nocase(str_make(s->text + from, end - from), str_c(names[i]))) return true;
+    }
+    return false;
+}
+
+/* Does the word text[from, to) stand where values stand: behind the '=' at `equals` (SIZE_MAX:
+ * none), alone in quotes or brackets, glued to the digits of slot k; or is it a name with a dot or
+ * underscore inside? */
+static uint8_t is_held(const shape *s, size_t from, size_t to, size_t equals, uint32_t k) {
+    const char *t = s->text;
+    if (equals != SIZE_MAX) return !key_names_event(s, equals) ? HELD_PLACE : HELD_NOT;
+    if (from > 0 && to < s->text_bytes) {
+        char open = t[from - 1], close = t[to];
+        bool quoted = (open == '"' || open == '\'' || open == '`') &&
+                      (close == open || (open == '`' && close == '\''));
+        bool json_key = quoted && to + 1 < s->text_bytes && t[to + 1] == ':';
+        if (quoted && !json_key) return HELD_PLACE;
+        if (open == '[' && close == ']') return HELD_PLACE;
+    }
+    bool letters = true, name = false;
+    for (size_t i = from; i < to; i++) {
+        letters &= is_letter(t[i]);
+        name |= i > from && (t[i] == '.' || t[i] == '_' || t[i] == '@');
+    }
+    bool stem = k < s->slot_count && to == s->slot[k].offset && letters &&
+                (s->slot[k].types & 1u << SLOT_INT);
+    if (stem) return HELD_PLACE;
+    return name ? HELD_NAME : HELD_NOT;
+}
+
 static bool push_tok(grouping *g, gshape *gs, gtok t) {
     if (gs->n >= SHAPE_TOKENS_MAX) return false;
     vec_push(&g->tok, t);
@@ -242,6 +297,7 @@ static void tokenize(grouping *g, const shape *s, gshape *gs) {
     size_t at = 0;
     uint16_t chunk = 0;
     bool after_equals = false, after_dot = false;
+    size_t equals = 0;
     size_t span_end = 0; /* offset where the value ends that began at token span_at */
     uint32_t span_at = 0;
     for (uint32_t k = 0; k <= s->slot_count; k++) {
@@ -259,13 +315,17 @@ static void tokenize(grouping *g, const shape *s, gshape *gs) {
                     span_end = value_end(s, t.offset);
                     span_at = gs->n;
                 }
-                gtok word = {h, chunk, 0, GTOK_WORD, after_equals, key};
+                size_t to = t.offset + t.bytes;
+                uint8_t held =
+                    key ? HELD_NOT : is_held(s, t.offset, to, after_equals ? equals : SIZE_MAX, k);
+                gtok word = {h, chunk, 0, GTOK_WORD, after_equals, key, held};
                 if (push_tok(g, gs, word) && t.offset < span_end) {
                     g->tok.v[gs->first + span_at].span = (uint16_t)(gs->n - span_at);
                 }
             }
             if (t.kind != TOK_SPACE) {
                 after_equals = t.kind == TOK_PUNCT && c == '=';
+                if (after_equals) equals = t.offset;
                 after_dot = dot;
             }
         }
@@ -415,10 +475,26 @@ static bool share_a_shape(const deletion *del, const place *a, const place *b) {
     return false;
 }
 
+/* Are the statements of two places the same but for the place itself and one more word? */
+static bool is_near(const grouping *g, const deletion *a, const deletion *b) {
+    const gshape *x = &g->shape[a->shape], *y = &g->shape[b->shape];
+    if (x->words != y->words || a->at != b->at) return false;
+    const gtok *t = &g->tok.v[x->first], *u = &g->tok.v[y->first];
+    uint32_t i = 0, j = 0, differ = 0;
+    for (uint32_t word = 0; word < x->words; word++) {
+        while (t[i].kind != GTOK_WORD) i++;
+        while (u[j].kind != GTOK_WORD) j++;
+        differ += word != a->at && t[i].hash != u[j].hash;
+        i++;
+        j++;
+    }
+    return differ <= 1;
+}
+
 /* Does place `p` have SHARED_MIN words or more in common with a place of another statement? words:
  * all words of places that have so many, sorted. */
-static bool has_twin(const deletion *del, const place *places, uint32_t p, const place_word *words,
-                     size_t word_count, uint32_t shared_min) {
+static bool has_twin(const grouping *g, const deletion *del, const place *places, uint32_t p,
+                     const place_word *words, size_t word_count, uint32_t shared_min) {
     uint32_t others[TWIN_WORDS_MAX * TWIN_PLACES_MAX];
     size_t n = 0;
     const place *me = &places[p];
@@ -440,15 +516,19 @@ static bool has_twin(const deletion *del, const place *places, uint32_t p, const
         }
     }
     qsort(others, n, sizeof(others[0]), u32_cmp);
+    uint32_t near = 0;
     for (size_t i = 0; i < n;) {
         size_t j = i;
         while (j < n && others[j] == others[i]) j++;
         const place *o = &places[others[i]];
         bool small = o->end - o->first <= TWIN_ENTRIES_MAX;
-        if (j - i >= shared_min && (!small || !share_a_shape(del, me, o))) return true;
+        if (j - i >= shared_min && (!small || !share_a_shape(del, me, o))) {
+            if (!is_near(g, &del[me->first], &del[o->first])) return true;
+            near++;
+        }
         i = j;
     }
-    return false;
+    return near > 0 && near + 1 < me->words;
 }
 
 /* Decides for each place whether its words are values. del: sorted. */
@@ -461,8 +541,9 @@ static bool judge_places(grouping *g, const deletion *del, size_t count) {
         for (; p.end < count && del[p.end].bucket == del[i].bucket; p.end++) {
             p.words += p.end == i || del[p.end].word != del[p.end - 1].word;
         }
-        if (p.words >= MIN(tune->shared_min, tune->variety_min)) {
-            for (size_t k = p.first; k < p.end; k++) {
+        uint32_t least = del[i].held ? tune->held_min : MIN(tune->shared_min, tune->variety_min);
+        if (p.words >= least) {
+            for (size_t k = p.first; k < p.end && !del[i].held; k++) {
                 if (k > p.first && del[k].word == del[k - 1].word) continue;
                 vec_push(&words, (place_word){del[k].word, (uint32_t)places.n});
             }
@@ -474,16 +555,20 @@ static bool judge_places(grouping *g, const deletion *del, size_t count) {
     bool any = false;
     for (uint32_t i = 0; i < places.n; i++) {
         const place *p = &places.v[i];
-        bool values = tune->variety && p->words >= tune->variety_min;
-        if (!values && tune->twin && p->words >= tune->shared_min) {
-            values = has_twin(del, places.v, i, words.v, words.n, tune->shared_min);
+        uint8_t held = del[p->first].held;
+        bool values = held ? tune->held && p->words >= (held == HELD_PLACE ? tune->held_min
+                                                                           : tune->variety_min)
+                           : tune->variety && p->words >= tune->variety_min;
+        if (!values && !held && tune->twin && p->words >= tune->shared_min) {
+            values = has_twin(g, del, places.v, i, words.v, words.n, tune->shared_min);
         }
         if (!values) continue;
-        if (g->first_round) {
+        if (g->first_round && !held) {
             vec_push(&g->found, (pair){del[p->first].bucket, del[p->first].shape});
         }
         for (size_t k = p->first; k < p->end; k++) {
-            mark_word(g, g->shape[del[k].shape].word_hash, del[k].at, del[p->first].shape);
+            mark_word(g, g->shape[del[k].shape].word_hash, del[k].at,
+                      held ? del[k].shape : del[p->first].shape);
         }
         any = true;
     }
@@ -493,19 +578,29 @@ static bool judge_places(grouping *g, const deletion *del, size_t count) {
 }
 
 /* Appends the deletions of one shape: every word but the first and keys. */
-static void add_deletions(const gtok *t, const gshape *gs, uint32_t s, deletion *ret,
-                          uint32_t *count) {
-    uint64_t sum = 0;
-    uint32_t word = 0, n = 0;
+static void add_deletions(const gtok *t, const gshape *gs, uint32_t s, uint32_t context_min,
+                          deletion *ret, uint32_t *count) {
+    uint64_t sum = 0, open_sum = 0;
+    uint32_t word = 0, n = 0, open = 0;
     for (uint32_t i = 0; i < gs->n; i++) {
-        if (t[i].kind == GTOK_WORD) sum += term(t[i].hash, word++);
+        if (t[i].kind != GTOK_WORD) continue;
+        sum += term(t[i].hash, word);
+        open_sum += term(t[i].held ? HASH_HOLE : t[i].hash, word);
+        open += !t[i].held;
+        word++;
     }
     word = 0;
     for (uint32_t i = 0; i < gs->n && word < DELETE_MAX; i++) {
         if (t[i].kind != GTOK_WORD) continue;
-        if (word > 0 && !t[i].key) {
+        if (word > 0 && !t[i].key && gs->words > context_min) {
             uint64_t rest = sum - term(t[i].hash, word) + term(HASH_HOLE, word);
-            ret[n++] = (deletion){mix64(rest + gs->words), plain_hash(&t[i]), s, word};
+            ret[n++] =
+                (deletion){mix64(rest + gs->words), plain_hash(&t[i]), s, (uint16_t)word, HELD_NOT};
+        }
+        if (t[i].held && open >= 1) {
+            uint64_t rest = open_sum + term(HASH_HOLE + t[i].held, word + SHAPE_TOKENS_MAX);
+            ret[n++] = (deletion){mix64(rest + gs->words), plain_hash(&t[i]), s, (uint16_t)word,
+                                  t[i].held};
         }
         word++;
     }
@@ -530,17 +625,36 @@ static void drop_lonely(deletion *del, size_t *count) {
     mem_free(twice.bits);
 }
 
-/* "many words" and "twin places". */
+/* Shapes [p, end) of by_words have the same words: the first one speaks for all, so it takes over
+ * which of them are held in any. */
+static void gather_held(grouping *g, size_t p, size_t end) {
+    const gshape *first = &g->shape[g->by_words[p].shape];
+    gtok *t = &g->tok.v[first->first];
+    for (size_t q = p + 1; q < end; q++) {
+        const gshape *other = &g->shape[g->by_words[q].shape];
+        const gtok *u = &g->tok.v[other->first];
+        if (other->words != first->words) continue;
+        for (uint32_t i = 0, j = 0, word = 0; word < first->words; word++, i++, j++) {
+            while (t[i].kind != GTOK_WORD) i++;
+            while (u[j].kind != GTOK_WORD) j++;
+            t[i].held = MAX(t[i].held, u[j].held);
+        }
+    }
+}
+
+/* "many words", "values' places" and "twin places". */
 static bool rule_variety(grouping *g) {
     VEC(deletion) del = {0};
     size_t n = g->m->shape_count;
-    for (size_t p = 0; p < n; p++) {
-        if (p > 0 && g->by_words[p].hash == g->by_words[p - 1].hash) continue; /* one speaks */
+    for (size_t p = 0, end; p < n; p = end) {
+        for (end = p + 1; end < n && g->by_words[end].hash == g->by_words[p].hash;) end++;
         const gshape *gs = &g->shape[g->by_words[p].shape];
-        if (gs->words < g->m->tuning.context_min + 1) continue;
-        vec_reserve(&del, del.n + DELETE_MAX);
+        if (gs->words == 0) continue;
+        gather_held(g, p, end);
+        vec_reserve(&del, del.n + 2 * DELETE_MAX);
         uint32_t added;
-        add_deletions(&g->tok.v[gs->first], gs, g->by_words[p].shape, &del.v[del.n], &added);
+        add_deletions(&g->tok.v[gs->first], gs, g->by_words[p].shape, g->m->tuning.context_min,
+                      &del.v[del.n], &added);
         del.n += added;
     }
     bool any = false;
@@ -754,10 +868,10 @@ uint64_t group_place_of(const miner *m, const shape *s) {
     gshape gs = {0};
     tokenize(&g, s, &gs);
     for (uint32_t i = 0; i < gs.n; i++) gs.words += g.tok.v[i].kind == GTOK_WORD;
-    deletion del[DELETE_MAX];
+    deletion del[2 * DELETE_MAX];
     uint32_t n = 0;
     uint64_t found = 0;
-    if (gs.words > m->tuning.context_min) add_deletions(g.tok.v, &gs, 0, del, &n);
+    add_deletions(g.tok.v, &gs, 0, m->tuning.context_min, del, &n);
     for (uint32_t i = 0; i < n && !found; i++) {
         const uint64_t *to = map64_get(&m->places, del[i].bucket);
         if (to) found = *to;

@@ -69,8 +69,8 @@ typedef struct mask_set mask_set;
 
 /* Switches and constants of grouping; changed only to measure what each is worth (bench/). */
 typedef struct mine_tuning {
-    bool part, word_slot, variety, twin; /* rules of group.c */
-    uint32_t variety_min, shared_min, context_min, rounds_max;
+    bool part, word_slot, variety, twin, held; /* rules of group.c */
+    uint32_t variety_min, held_min, shared_min, context_min, rounds_max;
 } mine_tuning;
 
 struct miner {

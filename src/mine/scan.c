@@ -642,6 +642,18 @@ static size_t scan_parts(scanner *x, size_t s, size_t e, char cut) {
     return e;
 }
 
+/* "98.35 us" with the micro sign, degrees: a number, a sign of two bytes (micro, degree), at most
+ * one letter, all of [s, e); returns e or s. */
+static size_t match_sign_unit(const char *t, size_t s, size_t e) {
+    size_t i = s + (t[s] == '-');
+    if (i >= e || !is_digit(t[i])) return s;
+    while (i < e && (is_digit(t[i]) || t[i] == '.')) i++;
+    if (i + 2 > e || e - i > 3) return s;
+    unsigned sign = (unsigned)(unsigned char)t[i] << 8 | (unsigned char)t[i + 1];
+    bool unit = sign == 0xc2b5 || sign == 0xcebc || sign == 0xc2b0;
+    return unit && (i + 2 == e || is_alpha(t[i + 2])) ? e : s;
+}
+
 static size_t slot_int(scanner *x, size_t s, size_t e) {
     if (e - s <= 2) {
         size_t from = s, to = match_named_date(x, &from, e);
@@ -927,7 +939,11 @@ static size_t scan_run(scanner *x, size_t s, size_t e) {
     size_t to;
     if (UNLIKELY(high)) {
         /* Text in another script and ASCII side by side: each ASCII piece is a run of its own. */
-        size_t i = s;
+        size_t i = match_sign_unit(t, s, e);
+        if (i > s) {
+            emit(x, s, i, SLOT_UNIT, false);
+            return MAX(i, whole_end);
+        }
         to = e;
         while (i < e && !x->done) {
             while (i < e && (t[i] & 0x80)) i++;

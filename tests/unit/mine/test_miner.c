@@ -547,8 +547,62 @@ static void near_identical_lines_are_counted(void **state) {
     miner_free(m);
 }
 
+/* Few words are values where values stand, several places of a line at once. */
+static void test_values_places(void **state) {
+    (void)state;
+    static const char *const zone[] = {"api", "login", "search", "static", "admin"};
+    static const char *const queue[] = {"mail", "audit", "billing", "import"};
+    miner *m = new_miner(NULL);
+    char line[128];
+    for (size_t i = 0; i < 5; i++) {
+        for (size_t k = 0; k < 4; k++) {
+            (void)snprintf(line, sizeof(line), "limit of zone '%s' hit, queue=%s", zone[i],
+                           queue[k]);
+            add(m, line);
+        }
+        (void)snprintf(line, sizeof(line), "cluster [%s] is well", zone[i]);
+        add(m, line);
+        (void)snprintf(line, sizeof(line), "%s0: link up", zone[i]);
+        add(m, line);
+    }
+    assert_true(together(m, "limit of zone 'api' hit, queue=mail",
+                         "limit of zone 'search' hit, queue=import"));
+    assert_text(m, "limit of zone 'api' hit, queue=mail", "limit of zone '<*>' hit, queue=<*>");
+    assert_true(together(m, "cluster [api] is well", "cluster [login] is well"));
+    assert_true(together(m, "api0: link up", "login0: link up"));
+    /* What happened is no value, wherever it stands. */
+    add(m, "node 3 state=up");
+    add(m, "node 3 state=down");
+    add(m, "node 3 state=lost");
+    add(m, "node 3 state=new");
+    assert_false(together(m, "node 3 state=up", "node 3 state=down"));
+    miner_free(m);
+}
+
+/* Three users do three things: the things must not become a value because each user does them. */
+static void test_grid_of_opposites(void **state) {
+    (void)state;
+    static const char *const user[] = {"alice", "bob", "carol", "dave"};
+    miner *m = new_miner(NULL);
+    char line[128];
+    for (size_t i = 0; i < 4; i++) {
+        (void)snprintf(line, sizeof(line), "session of %s was opened here", user[i]);
+        add(m, line);
+        (void)snprintf(line, sizeof(line), "session of %s was closed here", user[i]);
+        add(m, line);
+        (void)snprintf(line, sizeof(line), "session of %s was refused here", user[i]);
+        add(m, line);
+    }
+    assert_false(
+        together(m, "session of alice was opened here", "session of alice was closed here"));
+    assert_true(together(m, "session of alice was opened here", "session of dave was opened here"));
+    miner_free(m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values_places),
+        cmocka_unit_test(test_grid_of_opposites),
         cmocka_unit_test(opposites_stay_apart),
         cmocka_unit_test(values_of_several_words_meet),
         cmocka_unit_test(words_that_vary_become_one_template),

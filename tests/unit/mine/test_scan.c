@@ -63,6 +63,7 @@ static void slots_have_their_types(void **state) {
         {"uid:1000 a::b Class.method", "uid:<int> a::b Class.method"},
         {"com.example.app.Main x", "<id> x"},
         {"com.example.app.Main.run:12", "<id>"},
+        {"98.35µs -4°C 5µ 7µsxy", "<unit> <unit> <unit> <int>µsxy"},
         {"订单12345成功", "订单<int>成功"},
         {"a\x01\x02z", "a<text>z"},
         {"1 2 3 4 5 6 7 8 9 10 11", "<int> <int> <int> <int> <int> <int> <int> <text>"},
