@@ -197,16 +197,15 @@ static void build_timeline(scan *s) {
     s->warmup = s->n / 5;
 }
 
+/* What the text says and what the program's author stated, together. A stated level outweighs weak
+ * words; words as strong as "out of memory" stand even at ERROR; a harmless level counts against.
+ */
 static double concern_of(double meaning, uint8_t level) {
-    double stated = level >= SEV_FATAL    ? 0.95
-                    : level >= SEV_ERROR2 ? 0.9
-                    : level >= SEV_ERROR  ? 0.75
-                    : level >= SEV_WARN   ? 0.45
-                                          : 0;
-    /* A stated level is a judgement of the program's author: it outweighs the words, and a harmless
-     * one counts against them. */
-    double weight = stated >= 0.75 ? 0.5 : stated > 0 ? 0.3 : level != SEV_NONE ? 0.8 : 1;
-    return 1 - (1 - stated) * (1 - meaning * weight);
+    if (level >= SEV_FATAL) return 0.9 + 0.08 * meaning;
+    if (level >= SEV_ERROR2) return fmax(0.82 + 0.1 * meaning, 0.98 * meaning);
+    if (level >= SEV_ERROR) return fmax(0.75 + 0.08 * meaning, 0.98 * meaning);
+    if (level >= SEV_WARN) return fmax(0.45 + 0.12 * meaning, 0.65 * meaning);
+    return level == SEV_NONE ? meaning : 0.8 * meaning;
 }
 
 typedef struct order_key {

@@ -24,8 +24,8 @@
  * back.
  *
  * A template with concern that is not new gets prior(concern) less the share of the timeline it
- * occupies (in sixteenths, 2 bits per doubling: what goes on all day is background) and less the
- * noise of rare templates with concern anywhere else. Without time only what it says counts.
+ * occupies (in sixteenths, SPREAD_BITS per doubling: what goes on all day is background) and less
+ * the noise of rare templates with concern anywhere else. Without time only what it says counts.
  *
  * Tests: one a bucket; one a segment for lines that are not new. Discoveries within a gap of n / 64
  * buckets are one episode (one event, many lines). */
@@ -36,7 +36,8 @@
 #define ABSENCE_MAX  24.0
 #define NOISE_BITS   6.0
 #define PRIOR_AT_ONE 20.0
-#define PRIOR_FROM   0.78
+#define PRIOR_FROM   0.8
+#define SPREAD_BITS  6.0
 #define CONCERN_NEWS 0.6 /* lines that are not new are reported from here */
 #define CLASS_SAME   0.1 /* noise counts templates of nearly the same concern */
 
@@ -177,11 +178,11 @@ static void telling_template(scan *s, const tmpl *t, double needed, const discov
             for (size_t k = g * s->n / SEGMENTS; k < (g + 1) * s->n / SEGMENTS; k++) sum += x[k];
             hit += sum > 0;
         }
-        bits -= 2 * log2((double)MAX(hit, (size_t)1));
+        bits -= SPREAD_BITS * log2((double)MAX(hit, (size_t)1));
         if (at > gap) noise += episodes(d->rare, t->concern, 0, at - gap);
         noise += episodes(d->rare, t->concern, at + gap + 1, s->n);
     } else if (t->records * 5 > s->p->records && t->records > FEW) {
-        bits -= 8; /* a large part of all there is */
+        bits -= 2 * SPREAD_BITS; /* a large part of all there is */
     }
     /* The prior is counted from the need on: it is knowledge from elsewhere, not one of the tests.
      */

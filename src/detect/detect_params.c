@@ -13,8 +13,9 @@
  *   far out the largest value against the tail of all others: log2(N) + alpha log2(max / second
  *           largest bin), Hill's alpha over the upper twentieth.
  * Closed sets. A slot with at most PROFILE_VALUES_MAX different values over many records gets a new
- * one: log2(records before) - NOISE log2(1 + values that came late before it). Values that speak of
- * a failure (or are HTTP status 5xx beside others below) raise the concern.
+ * one: the chance that all its records lie after its first sight (at most ABSENCE_MAX bits) less
+ * NOISE_BITS log2(1 + values that came late before it). Values that speak of a failure (or are HTTP
+ * status 5xx beside others below) raise the concern.
  *
  * Periods are 32 buckets. Tests: three a period and slot. */
 #include <math.h>
@@ -23,10 +24,11 @@
 #include "algo/tails.h"
 #include "detect/detect_int.h"
 
-#define SPREAD_MIN 0.35 /* octaves; a bin is 1/8 */
-#define ALPHA      6.0
-#define CREEP      1.2
-#define NOISE_BITS 4.0
+#define SPREAD_MIN  0.35 /* octaves; a bin is 1/8 */
+#define ALPHA       6.0
+#define CREEP       1.2
+#define NOISE_BITS  4.0
+#define ABSENCE_MAX 24.0
 
 enum {
     PERIOD_RECORDS_MIN = 10,
@@ -220,29 +222,31 @@ static void new_values(scan *s, const tmpl *t, const log_series *series, unsigne
     bool status = is_status_set(stat);
     for (size_t i = 0; i < stat->values.n; i++) {
         const param_value *v = &stat->values.v[i];
-        if (v->first.ns < warm_ns) continue;
-        size_t earlier = 0;
-        double known = 0;
+        size_t at = 0, earlier = 0;
+        while (at + 1 < s->n && scan_bucket_ns(s, at + 1) <= v->first.ns) at++;
+        if (at < s->warmup) continue;
+        double before = 0; /* share of the slot's records before the value was first seen */
+        for (size_t b = 0; b < series->buckets.n; b++) {
+            if (series->buckets.v[b].bucket < s->buckets[at]) {
+                before += (double)series->buckets.v[b].count;
+            }
+        }
+        before = fmin(before / (double)series->records, 0.999);
         for (size_t j = 0; j < stat->values.n; j++) {
             const param_value *o = &stat->values.v[j];
-            if (o->first.ns >= warm_ns)
-                earlier += place_cmp(&o->first, &v->first) < 0;
-            else
-                known += (double)o->count;
+            earlier += o->first.ns >= warm_ns && place_cmp(&o->first, &v->first) < 0;
         }
         double concern = detect_failure_meaning((str){v->text, v->text_bytes});
         if (status && is_server_error(v)) concern = fmax(concern, 0.7);
-        double bits = log2(known + 1) - NOISE_BITS * log2(1 + (double)earlier) + 6 * concern;
+        double bits = fmin(ABSENCE_MAX, (double)v->count * -log2(1 - before)) + 6 * concern -
+                      NOISE_BITS * log2(1 + (double)earlier);
         if (bits < needed) continue;
         candidate c = param_candidate(s, t, series, k, FINDING_NEW_VALUE);
         c.concern = fmax(concern, 0.5 * c.concern);
         c.f.subject =
             str_fmt(&s->mem, "%.*s=%.*s", STR_ARG(c.f.subject), (int)v->text_bytes, v->text);
         c.needed = needed;
-        c.bucket = SIZE_MAX;
-        for (size_t b = 0; b < s->n; b++) {
-            if (scan_bucket_ns(s, b) <= v->first.ns) c.bucket = b;
-        }
+        c.bucket = at;
         c.f.direction = 1;
         c.f.surprise_bits = bits;
         c.f.from_ns = c.f.onset_ns = v->first.ns;

@@ -21,6 +21,8 @@
  * logs), embeddings (size), severity alone (see above). */
 #include "detect/detect.h"
 
+#define OTHERS 0.3
+
 enum { WORDS_MAX = 200, WORD_BYTES_MAX = 24, PHRASE_WORDS_MAX = 4 };
 
 typedef struct phrase {
@@ -341,7 +343,7 @@ static size_t phrase_match(const phrase *p, const word *w, size_t left) {
 double detect_failure_meaning(str text) {
     word words[WORDS_MAX];
     size_t n = split_words(text, words);
-    double innocent = 1;
+    double strongest = 0, others = 0;
     const phrase *hits[8];
     size_t hit_count = 0;
     for (size_t i = 0; i < n;) {
@@ -373,12 +375,17 @@ double detect_failure_meaning(str text) {
         bool again = false; /* the same word twice adds nothing */
         for (size_t k = 0; k < hit_count; k++) again |= hits[k] == best;
         if (!negated && !again) {
-            innocent *= 1 - weight;
+            if (weight > strongest) {
+                others = 1 - (1 - others) * (1 - strongest);
+                strongest = weight;
+            } else {
+                others = 1 - (1 - others) * (1 - weight);
+            }
             if (hit_count < ARRAY_LEN(hits)) hits[hit_count++] = best;
         }
         i += best_len;
     }
-    double meaning = 1 - innocent;
+    double meaning = strongest + (1 - strongest) * OTHERS * others;
     for (size_t i = 0; i < n; i++) {
         bool not_so = i > 0 && word_in(&words[i - 1], negations, ARRAY_LEN(negations));
         if (!not_so && word_in(&words[i], eases, ARRAY_LEN(eases))) {

@@ -7,6 +7,8 @@
  * with their magnitude kept; accuracy is that of a double, enough for 8 bins an octave. */
 #include "detect/profile_int.h"
 
+#define NUMBER_MAX 1e200 /* beyond it nothing is measured: an identifier of digits and an e */
+
 typedef struct unit_name {
     const char *text;
     value_unit unit;
@@ -89,8 +91,8 @@ static bool decimal(str s, size_t *at, double *ret) {
         }
     }
     double v = (double)mantissa;
-    if (scale > 300) scale = 300;
-    if (scale < -300) scale = -300;
+    if (scale > 280) scale = 280;
+    if (scale < -280) scale = -280;
     static const double tens[] = {1e1, 1e2, 1e4, 1e8, 1e16, 1e32, 1e64, 1e128, 1e256};
     for (unsigned bit = 0, e = (unsigned)(scale < 0 ? -scale : scale); e; bit++, e >>= 1) {
         if (e & 1) v = scale < 0 ? v / tens[bit] : v * tens[bit];
@@ -128,6 +130,7 @@ bool profile_number(str s, uint8_t type, double *ret, value_unit *ret_unit) {
         }
         if (i != s.n) return false;
     }
+    if (!(sum < NUMBER_MAX)) return false;
     *ret = minus ? -sum : sum;
     *ret_unit = unit;
     return true;
