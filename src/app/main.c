@@ -1,5 +1,4 @@
 /* main.c - the commands' entry. Owns nothing; commands own what lives as long as they run. */
-#include <signal.h>
 #include <stdio.h>
 
 #include "app/commands.h"
@@ -74,7 +73,7 @@ static int dispatch(const cli_args *a, buf *text) {
 }
 
 int main(int argc, char **argv) {
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of write, told or ignored by output.c */
+    sys_broken_pipe_is_failure(); /* told or ignored by output.c */
     arena mem;
     buf text;
     arena_init(&mem, "arguments", ARGS_ARENA_MAX);

@@ -1,7 +1,5 @@
 #include "app/output.h"
 
-#include <errno.h>
-
 enum { STDOUT_FD = 1, PATH_BYTES_MAX = 8192 };
 
 rc output_open(output *o, const sys_fs *fs, str path, err *e) {
@@ -70,7 +68,7 @@ rc output_close(output *o, err *e) {
     output_flush(o);
     output_end(o, o->failed == RC_OK);
     if (o->failed == RC_OK) return RC_OK;
-    if (o->path.n == 0 && o->why.sys_errno == EPIPE) return RC_OK; /* `| head` has seen enough */
+    if (o->path.n == 0 && sys_is_broken_pipe(&o->why)) return RC_OK; /* `| head` has seen enough */
     if (e != NULL) *e = o->why;
     str name = o->path.n > 0 ? o->path : S("standard output");
     return err_wrap(e, o->failed, "cannot write \"%.*s\"", STR_ARG(name));

@@ -17,6 +17,7 @@
 #include <glob.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -422,3 +423,6 @@ rc sys_temp_file(int *ret_fd, err *e) {
     *ret_fd = fd;
     return RC_OK;
 }
+
+void sys_broken_pipe_is_failure(void) { MUST(signal(SIGPIPE, SIG_IGN) != SIG_ERR); }
+bool sys_is_broken_pipe(const err *e) { return e->code == RC_IO && e->sys_errno == EPIPE; }

@@ -65,5 +65,9 @@ MUST_CHECK rc sys_write_file(const sys_fs *fs, str path, str data, err *e);
 MUST_CHECK rc sys_glob(str pattern, void (*fn)(void *ctx, str path), void *ctx, err *e);
 /* An unlinked temporary file in $TMPDIR or /tmp, open for reading and writing. */
 MUST_CHECK rc sys_temp_file(int *ret_fd, err *e);
+/* A write whose reader went away (`| head`) then fails like any other, instead of ending the
+ * process. */
+void sys_broken_pipe_is_failure(void);
+bool sys_is_broken_pipe(const err *e);
 
 #endif
