@@ -222,6 +222,12 @@ typedef struct incident {
 void incident_init(incident *in);
 void incident_release(incident *in); /* accepts NULL */
 
+/* later - earlier, kept within int64 (dates can be centuries apart in a broken log). */
+static inline int64_t ns_between(int64_t earlier, int64_t later) {
+    int64_t d;
+    if (!__builtin_sub_overflow(later, earlier, &d)) return d;
+    return later > earlier ? INT64_MAX : INT64_MIN + 1;
+}
 /* The part of *t in `zh` when it exists and is wanted, else English. */
 static inline str incident_text_in(const incident_text *t, bool zh) {
     return zh && t->zh.n ? t->zh : t->en;

@@ -52,7 +52,7 @@ static const dependency deps[] = {
     {"consul", 8500, "consul*"},
     {"nats", 4222, "nats jetstream"},
     {"pulsar", 6650, "pulsar*"},
-    {"clickhouse", 9000, "clickhouse*"},
+    {"clickhouse", 0, "clickhouse*"},
     {"oracle", 1521, "oracle* ojdbc*"},
     {"sqlserver", 1433, "sqlserver* mssql*"},
     {"rocketmq", 9876, "rocketmq*"},
@@ -62,7 +62,7 @@ static const dependency deps[] = {
     {"vault", 8200, "vault"},
     {"minio", 0, "minio*"},
     {"s3", 0, "s3 amazons3*"},
-    {"dynamodb", 8000, "dynamodb*"},
+    {"dynamodb", 0, "dynamodb*"},
     {"ldap", 389, "ldap*"},
     {"smtp", 25, "smtp"},
     {"dns", 53, "coredns"},
@@ -319,7 +319,9 @@ static void found_host(finder *f, size_t from, size_t to, uint64_t port, bool ur
         if (find_known(f, from, from + label.n)) return;
     }
     str dep = numeric ? STR_NONE : mention_dependency_of(host);
-    if (!dep.n) dep = dependency_of_port(port);
+    /* "2026-06-22T11:25:06": a host without a dot begins with a letter. */
+    bool plausible = url || label_end != STR_NPOS || !is_digit(host.p[0]);
+    if (!dep.n && plausible) dep = dependency_of_port(port);
     if (dep.n) {
         found(f, MENTION_DEPENDENCY, dep, names_caller(f));
         return;

@@ -9,7 +9,9 @@
  *
  *   weight(f)     surprise x meaning of a failure x level
  *   strength(a)   1 - prod(1 - weight(f)) over failing f: a failed
- *   blame(a, b)   1 - prod(1 - weight(f)) over failing f of a that name b (not as a caller)
+ *   blame(a, b)   1 - prod(1 - weight(f)) over failing f of a that name b (not as a caller). When
+ *                 b has no lines and f does not say that b fails to answer ("refused", "timed
+ *                 out"), ANSWERED times that: an error that b answered may be of a's own making
  *   blamed(b)     1 - prod(1 - blame(a, b)) over a
  *   belief(b)     how far b can explain others. Named and failing by its own lines too: at least
  *                 CORROBORATED. Without lines of its own: NAMED_BELIEF. With normal lines:
@@ -37,7 +39,7 @@
 #include "rca/rca_int.h"
 
 static const double CORROBORATED = 0.85, NAMED_BELIEF = 0.8, QUIET_BELIEF = 0.35;
-static const double LATE_BELIEF = 0.5, NAMED_AHEAD_S = 60;
+static const double LATE_BELIEF = 0.5, NAMED_AHEAD_S = 60, ANSWERED = 0.4, WITNESS_S = 30;
 static const double EXPLAIN = 0.85, OWN = 0.6, BLAME = 0.6;
 static const double SIGNIFICANT_SHARE = 0.25;
 
@@ -159,6 +161,21 @@ static str service_for(const ranking *r, const log_profile *profile, str depende
     return one.n ? one : dependency;
 }
 
+static bool says_unanswered(const fact *f) {
+    static const char *const words[] = {
+        "timeout",     "timed out",     "time out",     "refused",     "unreachable", "reset",
+        "unavailable", "not available", "no such host", "unknownhost", "closed",      "connect",
+        "lost",        "slow",          "overload",     "throttl",     "exceed",      "too many",
+        "down",        "expired",       "handshake",    "no route",    "latency",     "respond",
+        "blocked",     "deadline",      "eof",          "broken pipe", "resolve",     "unhealthy"};
+    for (size_t t = 0; t < f->text_count; t++) {
+        for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+            if (str_find_nocase(f->texts[t], str_c(words[i]), 0) != STR_NPOS) return true;
+        }
+    }
+    return false;
+}
+
 static void find_mentions(ranking *r, const log_profile *profile) {
     name_book book;
     name_book_init(&book);
@@ -171,6 +188,7 @@ static void find_mentions(ranking *r, const log_profile *profile) {
     for (size_t i = 0; i < r->cand_count; i++) name_book_add(&book, r->cand[i].e.name);
     for (size_t i = 0; i < r->fact_count; i++) {
         fact *f = &r->facts[i];
+        f->unanswered = f->failing && says_unanswered(f);
         for (size_t t = 0; f->failing && t < f->text_count; t++) {
             mention found[MENTIONS_MAX];
             size_t n = mentions_find(&book, f->texts[t], r->mem, found);
@@ -207,6 +225,13 @@ static bool known_service(const log_profile *profile, str name) {
     return false;
 }
 
+/* Mention k is of something without lines, and the text does not say that it fails to answer. */
+static bool answered_only(const ranking *r, const fact *f, size_t k) {
+    const candidate *c = &r->cand[f->mentioned[k]];
+    return f->mentions[k].kind != MENTION_KNOWN && !c->has_lines && !c->failing_facts &&
+           !f->unanswered;
+}
+
 static void add_blame(ranking *r, const log_profile *profile) {
     for (size_t a = 0; a < ENTITIES_MAX; a++) {
         for (size_t b = 0; b < ENTITIES_MAX; b++) r->blame_fact[a][b] = RANK_NONE;
@@ -219,7 +244,8 @@ static void add_blame(ranking *r, const log_profile *profile) {
             int a = f->entity, b = f->mentioned[k];
             if (b == RANK_NONE || b == a || f->mentions[k].incoming || (done >> b & 1)) continue;
             done |= 1ull << b;
-            r->blame[a][b] = 1 - (1 - r->blame[a][b]) * (1 - f->weight);
+            bool answered = answered_only(r, f, k);
+            r->blame[a][b] = 1 - (1 - r->blame[a][b]) * (1 - f->weight * (answered ? ANSWERED : 1));
             r->blame_records[a][b] += f->f->record_count;
             int have = r->blame_fact[a][b];
             if (have == RANK_NONE || f->at < r->facts[have].at) r->blame_fact[a][b] = (int)i;
@@ -266,7 +292,8 @@ static void explain_away(ranking *r) {
         for (size_t k = 0; k < f->mention_count; k++) {
             int b = f->mentioned[k];
             if (b == RANK_NONE || b == f->entity || f->mentions[k].incoming) continue;
-            best = MAX(best, belief(r, f->entity, b));
+            bool answered = answered_only(r, f, k);
+            best = MAX(best, belief(r, f->entity, b) * (answered ? ANSWERED : 1));
         }
         double after = MAX(0, f->at - r->cand[f->entity].at - r->slack);
         double v = f->weight / (1 + (r->ordered ? after / (2 * r->slack) : 0));
@@ -364,11 +391,14 @@ int rank_cause(const ranking *r, int e) {
     for (size_t i = 0; i < r->fact_count; i++) {
         const fact *f = &r->facts[i];
         if (!f->rule) continue;
-        double related = f->entity == e ? 1 : 0.3; /* whose words these are */
+        double related = f->entity == e ? 1 : 0; /* whose words these are */
         for (size_t k = 0; k < f->mention_count; k++) {
             if (f->mentioned[k] == e && !f->mentions[k].incoming) related = MAX(related, 0.7);
         }
         double tau = MAX(r->slack * 2, r->spread / 4);
+        /* Others may have seen it better ("killed process"), if they say so at the same time. */
+        bool same_time = !r->ordered || fabs(f->at - r->cand[e].at) <= MAX(tau, WITNESS_S);
+        if (related <= 0 && f->f->level >= LEVEL_MEDIUM && r->timed && same_time) related = 0.3;
         double late = MAX(0, f->at - r->cand[e].at - r->slack);
         /* Milder than in score(): what the entity ended with may say best what it had. */
         double early = r->ordered && tau > 0 ? 0.5 + 0.5 / (1 + late / tau) : 1;

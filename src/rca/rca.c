@@ -3,11 +3,12 @@
  *   findings -> clusters in time -> facts of the heaviest cluster (texts fetched, rules matched)
  *            -> rank.c (who failed first) -> write.c (what the incident says)
  *
- * Clusters: findings at Medium or above are intervals [onset, end]; intervals that overlap, or lie
- * within a slack of each other (a twentieth of the data's range, one to fifteen minutes), are one
- * incident. The heaviest (highest level, then sum of weights) is reported, the others are listed.
- * Low findings inside it are facts too, outside they are minor observations: alone they are no
- * incident.
+ * Clusters: findings at Medium or above are intervals [onset, end], of which at most the first hour
+ * counts (what goes on for days must not glue everything after it together); intervals that
+ * overlap, or lie within a slack of each other (a twentieth of the data's range, one to fifteen
+ * minutes), are one incident. The heaviest (highest level, then sum of weights) is reported, the
+ * others are listed. Low findings inside it are facts too, outside they are minor observations:
+ * alone they are no incident.
  *
  * The order axis: seconds of the onset; without any time, the position in the input when there is
  * only one input; else there is no order and the report says so by its lower confidence.
@@ -30,18 +31,21 @@ static int64_t end_of(const finding *f) {
 }
 
 typedef struct cluster {
-    int64_t from, to;
+    int64_t from, last; /* first and last onset */
+    int64_t to;         /* latest end */
+    int64_t reach;      /* until when a further onset joins */
     finding_level level;
     double weight;
     size_t count;
 } cluster;
 
-static const int64_t SECOND = 1000000000;
+static const int64_t SECOND = 1000000000, JOIN_NS = 3600 * 1000000000ll;
 
 static int64_t cluster_slack(const incident *in) {
     const incident_looked_at *l = &in->looked_at;
-    int64_t range =
-        l->first_ns != TS_NONE && l->last_ns > l->first_ns ? l->last_ns - l->first_ns : 0;
+    int64_t range = l->first_ns != TS_NONE && l->last_ns > l->first_ns
+                        ? ns_between(l->first_ns, l->last_ns)
+                        : 0;
     return MIN(15 * 60 * SECOND, MAX(60 * SECOND, range / 20));
 }
 
@@ -68,18 +72,23 @@ static size_t find_clusters(const finding_set *s, int64_t slack, arena *tmp, clu
         const finding *f = &s->items.v[order[i]];
         int64_t from = onset_of(f), to = end_of(f);
         cluster *c = count ? &ret[count - 1] : NULL;
-        bool joins = c && (c->from == TS_NONE || from - c->to <= slack || count == CLUSTERS_MAX);
+        bool joins = c && (c->from == TS_NONE || ns_between(c->reach, from) <= slack ||
+                           count == CLUSTERS_MAX);
         if (!joins) {
             c = &ret[count++];
-            *c = (cluster){.from = from, .to = to};
+            *c = (cluster){.from = from, .to = to, .reach = from};
         } else if (c->from == TS_NONE) {
-            c->from = from;
-            c->to = to;
+            c->from = c->to = c->reach = from;
         }
         bool failing;
         c->weight += fact_weight(f, &failing);
         c->level = MAX(c->level, f->level);
         c->to = MAX(c->to, to);
+        c->last = from;
+        if (from != TS_NONE && ns_between(from, to) <= JOIN_NS) c->reach = MAX(c->reach, to);
+        if (from != TS_NONE && ns_between(from, to) > JOIN_NS) {
+            c->reach = MAX(c->reach, from + JOIN_NS);
+        }
         c->count++;
     }
     return count;
@@ -97,8 +106,8 @@ static size_t heaviest(const cluster *c, size_t count) {
 static bool belongs(const finding *f, const cluster *c, int64_t slack) {
     int64_t on = onset_of(f);
     if (on == TS_NONE || c->from == TS_NONE) return true;
-    if (f->level >= LEVEL_MEDIUM) return on >= c->from && on <= c->to;
-    return on >= c->from - slack && on <= c->to;
+    if (f->level >= LEVEL_MEDIUM) return on >= c->from && on <= c->last;
+    return ns_between(on, c->from) <= slack && ns_between(c->last, on) <= slack;
 }
 
 /* The texts of a fact: its template and its first records. */
@@ -157,7 +166,7 @@ static void set_order_axis(ranking *r, const source_report *report, int64_t begi
     for (size_t i = 0; i < r->fact_count; i++) {
         const finding *f = r->facts[i].f;
         if (timed && onset_of(f) != TS_NONE) {
-            r->facts[i].at = (double)(onset_of(f) - begin) / 1e9;
+            r->facts[i].at = (double)ns_between(begin, onset_of(f)) / 1e9;
         } else if (!timed && one_input && f->ref_count) {
             r->facts[i].at = (double)f->refs[0].offset / (double)report->inputs[0].bytes;
         }
@@ -167,17 +176,25 @@ static void set_order_axis(ranking *r, const source_report *report, int64_t begi
 /* The first failure; precursors in the cluster (a growing number, say) are signs, not its begin. */
 static int64_t begin_of(const ranking *r, const cluster *c) {
     if (!r->timed) return TS_NONE;
-    double first = -1;
+    int64_t first = TS_NONE;
     for (size_t i = 0; i < r->cand_count; i++) {
         const candidate *x = &r->cand[i];
-        bool failed = x->failing_facts || x->e.blamed > 0;
-        if (failed && (first < 0 || x->at < first)) first = x->at;
+        if (!x->failing_facts && !(x->e.blamed > 0)) continue;
+        bool ahead = x->named != RANK_NONE && r->facts[x->named].at <= x->at;
+        int64_t at = onset_of(r->facts[ahead ? x->named : x->first].f);
+        if (at != TS_NONE && (first == TS_NONE || at < first)) first = at;
     }
-    return first > 0 ? c->from + (int64_t)(first * 1e9 + 0.5) : c->from;
+    return first != TS_NONE ? first : c->from;
+}
+
+static void mark_members(const rca_input *in, const cluster *c, int64_t slack, incident *ret) {
+    for (size_t i = 0; i < ret->finding_count; i++) {
+        ret->findings[i].in_incident = belongs(&in->findings->items.v[i], c, slack);
+    }
 }
 
 static rc analyze_cluster(const rca_input *in, const source_report *report, const cluster *c,
-                          int64_t slack, arena *tmp, incident *ret, err *e) {
+                          arena *tmp, incident *ret, err *e) {
     ranking *r = arena_try_new(tmp, ranking);
     if (!r) return FAIL(e, RC_LIMIT, "root cause analysis: out of its memory limit");
     r->mem = tmp;
@@ -185,8 +202,7 @@ static rc analyze_cluster(const rca_input *in, const source_report *report, cons
     if (!r->facts) return FAIL(e, RC_LIMIT, "root cause analysis: out of its memory limit");
     for (size_t i = 0; i < ret->finding_count; i++) {
         const finding *f = &in->findings->items.v[i];
-        if (!belongs(f, c, slack)) continue;
-        ret->findings[i].in_incident = true;
+        if (!ret->findings[i].in_incident) continue;
         fact *x = &r->facts[r->fact_count++];
         x->f = f;
         x->index = i;
@@ -270,9 +286,10 @@ static rc analyze(const rca_input *in, arena *tmp, incident *ret, err *e) {
     size_t count = find_clusters(in->findings, slack, tmp, clusters);
     if (count > 0) {
         size_t main = heaviest(clusters, count);
-        code = analyze_cluster(in, &report, &clusters[main], slack, tmp, ret, e);
-        if (code != RC_OK) return code;
+        mark_members(in, &clusters[main], slack, ret);
         name_the_rest(in, ret);
+        code = analyze_cluster(in, &report, &clusters[main], tmp, ret, e);
+        if (code != RC_OK) return code;
         add_others(in, clusters, count, main, slack, ret);
         return RC_OK;
     }

@@ -17,12 +17,13 @@ enum {
 /* One finding of the incident, as rca works on it. */
 typedef struct fact {
     const finding *f;
-    size_t index;  /* of its incident_finding */
-    double at;     /* onset on the order axis: seconds since the cluster's begin, or a share of
-                      the input when nothing has a time */
-    double weight; /* 0..1: surprise and meaning of a failure together */
-    bool failing;  /* its text or level speaks of a failure, or lines stopped */
-    int entity;    /* whose lines these are */
+    size_t index;    /* of its incident_finding */
+    double at;       /* onset on the order axis: seconds since the cluster's begin, or a share of
+                        the input when nothing has a time */
+    double weight;   /* 0..1: surprise and meaning of a failure together */
+    bool failing;    /* its text or level speaks of a failure, or lines stopped */
+    bool unanswered; /* its text says that something does not answer, not that it answered badly */
+    int entity;      /* whose lines these are */
     str texts[FACT_TEXTS];
     size_t text_count;
     mention mentions[MENTIONS_MAX];

@@ -13,6 +13,9 @@
  * Path: from the root along "whose failures name whom", nearest first; an entity that nothing links
  * is attached to the root by the order of failures alone, and the edge says so.
  *
+ * Signs: what was odd about the root before it failed, warnings of others that name it, and other
+ * findings of the hour before that a rule calls a cause ("slow query"): things to look at.
+ *
  * Changes: templates that a rule of category "change_event" matches and that were first seen in the
  * hour before the onset (a template seen all day is routine). A candidate only: most changes near
  * an incident are innocent, so they do not enter the ranking. */
@@ -563,7 +566,8 @@ static void write_timeline(writer *w) {
                              i,
                              x->evidence};
         out->timeline[n++] = ev;
-        bool ended = x->f.to_ns != TS_NONE && last != TS_NONE && x->f.to_ns + 120 * SECOND < last;
+        bool ended =
+            x->f.to_ns != TS_NONE && last != TS_NONE && ns_between(x->f.to_ns, last) > 120 * SECOND;
         if (i == out->cause.finding && ended && x->f.to_ns > at && n < INCIDENT_TIMELINE_MAX) {
             ev.kind = TIMELINE_END;
             ev.ts_ns = x->f.to_ns;
@@ -596,7 +600,7 @@ static void add_change(writer *w, const template_info *t) {
     incident_change *c = &out->changes[at];
     memset(c, 0, sizeof(*c));
     c->ts_ns = t->first_ns;
-    c->before_ns = out->onset_ns - t->first_ns;
+    c->before_ns = ns_between(t->first_ns, out->onset_ns);
     c->ref = t->first_ref;
     c->input = keep(out, input_name(w->report, &t->first_ref));
     c->text = keep(out, t->text);
@@ -633,7 +637,7 @@ static rc write_changes(writer *w, err *e) {
     for (size_t i = 0; miner_template_at(w->in->miner, i, &t) == RC_OK; i++) {
         if (t.first_ns == TS_NONE || t.first_ns > out->onset_ns || t.first_ns < from) continue;
         /* Seen from the begin and often: routine, only its beginning is not in the data. */
-        if (t.first_ns - out->looked_at.first_ns < ROUTINE_NS && t.count > 3) continue;
+        if (ns_between(out->looked_at.first_ns, t.first_ns) < ROUTINE_NS && t.count > 3) continue;
         rule_match found[2];
         rule_subject subject = {&t.text, 1, -1};
         if (rules_match(w->in->rules, &subject, found, ARRAY_LEN(found)) == 0) continue;
@@ -671,6 +675,19 @@ static rc names_root(const writer *w, const name_book *root, const finding *f, b
     return RC_OK;
 }
 
+/* A finding outside the incident, in the hour before it, that a rule calls a cause. */
+static bool hints_at_a_cause(const writer *w, const incident_finding *x, int64_t onset) {
+    enum { RANK_OF_CAUSES = 60 };
+    int64_t at = x->f.onset_ns;
+    if (x->in_incident || !x->anomaly_type.n || at == TS_NONE || at >= onset) return false;
+    for (size_t i = 0; i < w->out->sign_count; i++) {
+        if (&w->out->findings[w->out->signs[i]] == x) return false;
+    }
+    const rule *r = rules_get(w->in->rules, x->anomaly_type);
+    return ns_between(at, onset) <= CHANGE_BEFORE_NS + ROUTINE_NS && r &&
+           r->cause_rank >= RANK_OF_CAUSES;
+}
+
 static rc write_signs(writer *w, err *e) {
     const ranking *r = w->r;
     incident *out = w->out;
@@ -689,15 +706,22 @@ static rc write_signs(writer *w, err *e) {
     size_t looked_at = 0;
     for (size_t i = 0; code == RC_OK && i < out->finding_count; i++) {
         const finding *f = &out->findings[i].f;
+        bool own = str_eq(f->service, r->cand[root].e.name);
         bool warns = f->failure_meaning >= 0.5 || f->severity >= SEV_WARN;
+        if (own) warns = f->level >= LEVEL_MEDIUM;
         bool early = f->onset_ns != TS_NONE && f->onset_ns < onset;
         if (out->findings[i].in_incident || !warns || !early) continue;
-        if (str_eq(f->service, r->cand[root].e.name) || looked_at++ >= SIGNS_LOOKED_AT) continue;
-        bool names = false;
-        code = names_root(w, &book, f, &names, e);
+        if (looked_at++ >= SIGNS_LOOKED_AT) continue;
+        bool names = own;
+        if (!own) code = names_root(w, &book, f, &names, e);
         if (code == RC_OK && names) add_sign(out, i, f->onset_ns);
     }
     name_book_release(&book);
+    for (size_t i = 0; code == RC_OK && i < out->finding_count; i++) {
+        if (out->sign_count == INCIDENT_SIGNS_MAX) break;
+        if (hints_at_a_cause(w, &out->findings[i], onset))
+            add_sign(out, i, out->findings[i].f.onset_ns);
+    }
     return code;
 }
 

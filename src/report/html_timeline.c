@@ -14,6 +14,8 @@
 
 #include "base/utf8.h"
 
+static const int64_t SPREAD_MAX_NS = 400 * 86400 * 1000000000ll;
+
 enum {
     LANES_MAX = 14,
     WIDTH = 1000,
@@ -53,7 +55,8 @@ static bool set_range(chart *c) {
         if (last == TS_NONE || ts > last) last = ts;
     }
     if (first == TS_NONE) return false;
-    int64_t spread = MAX(last - first, (int64_t)10 * 1000000000);
+    int64_t spread = MAX(ns_between(first, last), (int64_t)10 * 1000000000);
+    if (spread > SPREAD_MAX_NS || first < 0) return false; /* broken times */
     c->from = first - spread / 8;
     c->to = last + spread / 2;
     return true;

@@ -347,7 +347,7 @@ static void put_impact(json_writer *w, view *v) {
     if (in->onset_ns == TS_NONE || in->end_ns == TS_NONE) {
         json_write_null(w);
     } else {
-        json_write_double(w, (double)(in->end_ns - in->onset_ns) / 1e9);
+        json_write_double(w, (double)ns_between(in->onset_ns, in->end_ns) / 1e9);
     }
     json_write_object_end(w);
 }

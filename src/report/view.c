@@ -42,7 +42,7 @@ str view_clock(view *v, int64_t ns) {
 str view_since(view *v, int64_t ns) {
     int64_t onset = v->in->onset_ns;
     if (ns == TS_NONE || onset == TS_NONE) return STR_NONE;
-    str d = ns == onset ? S("0 s") : num_duration_text(&v->mem, ns - onset);
+    str d = ns == onset ? S("0 s") : num_duration_text(&v->mem, ns_between(onset, ns));
     return ns >= onset ? str_fmt(&v->mem, "+%.*s", STR_ARG(d)) : d;
 }
 
@@ -357,7 +357,7 @@ static void fill_abnormal(view *v) {
                    : root_name(v);
     v->began =
         in->onset_ns == TS_NONE ? view_text(v, TEXT_NO_TIME)
-        : in->end_ns > in->onset_ns + SECOND_NS
+        : ns_between(in->onset_ns, in->end_ns) > SECOND_NS
             ? VIEW_FILL(v, TEXT_LASTED, view_time(v, in->onset_ns), view_clock(v, in->end_ns))
             : view_time(v, in->onset_ns);
     str id = view_evidence_id(v, in->cause.evidence);
@@ -407,7 +407,7 @@ size_t view_looked_at(view *v, str ret[VIEW_LOOKED_MAX]) {
     } else {
         ret[n++] =
             VIEW_FILL(v, TEXT_LOOKED_RANGE, view_time(v, l->first_ns), view_time(v, l->last_ns),
-                      num_duration_text(&v->mem, l->last_ns - l->first_ns));
+                      num_duration_text(&v->mem, ns_between(l->first_ns, l->last_ns)));
     }
     ret[n++] =
         VIEW_FILL(v, TEXT_LOOKED_SERIES, view_count(v, l->services), view_count(v, l->templates),
