@@ -144,6 +144,11 @@ static str unit_of(str v) {
     return str_from(v, i);
 }
 
+/* The pieces of a UUID say nothing. */
+static bool is_uuid(str v) {
+    return v.n == 36 && v.p[8] == '-' && v.p[13] == '-' && v.p[18] == '-' && v.p[23] == '-';
+}
+
 static bool has_letter_piece(str v, const scan_tok *pieces, size_t n) {
     for (size_t i = 0; i < n; i++) {
         if (pieces[i].bytes == 0) return true;
@@ -166,6 +171,10 @@ static void compare_value(slot_stat *st, str example, str value) {
         st->same &= (uint8_t)~UNIT_SAME;
     }
     if (!st->agree) return;
+    if (is_uuid(value)) {
+        st->agree = st->same = 0;
+        return;
+    }
     scan_tok a[PIECES_MAX + 1], b[PIECES_MAX + 1];
     size_t na = value_pieces(example, a, PIECES_MAX + 1);
     size_t nb = value_pieces(value, b, PIECES_MAX + 1);
@@ -194,7 +203,7 @@ static void compare_value(slot_stat *st, str example, str value) {
 static slot_stat first_value(uint8_t type, bool weak, str value, bool after_stem) {
     slot_stat st = {.types = (uint16_t)(1u << type | (weak ? 0u : (unsigned)SHAPE_STRONG))};
     if (type == SLOT_UNIT) st.same = UNIT_SAME;
-    if (type == SLOT_ID || (type == SLOT_INT && after_stem)) {
+    if ((type == SLOT_ID && !is_uuid(value)) || (type == SLOT_INT && after_stem)) {
         scan_tok p[PIECES_MAX];
         st.agree = (uint8_t)value_pieces(value, p, PIECES_MAX);
         st.same = (uint8_t)((1u << st.agree) - 1);

@@ -25,7 +25,7 @@
 enum {
     TEXT_TOKENS_MAX = 400,
     ALIGN_MAX = 24,
-    LIST_VARS_MIN = 5,
+    LIST_VARS_MIN = SCAN_LIST_MIN,
     EVIDENCE_LINES = 8,
     TEXT_BYTES_MAX = 64 << 10
 };
@@ -65,18 +65,6 @@ static bool is_number(str s) {
     return s.n > 0;
 }
 
-/* A constant piece that may stay: letters, with at most two digits among them; with a '_' (job_7)
- * only the name of a function, init_2(). */
-static bool piece_reads(str s, bool call) {
-    size_t digits = 0, joints = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        digits += s.p[i] >= '0' && s.p[i] <= '9';
-        joints += s.p[i] == '_';
-    }
-    size_t letters = s.n - digits;
-    return letters > digits && digits <= 2 && (digits == 0 || joints == 0 || call);
-}
-
 /* A word rather than a piece of a hexadecimal number. */
 static bool beyond_hex(str s) {
     for (size_t i = 0; i < s.n; i++) {
@@ -90,6 +78,19 @@ static bool is_equals(const ttoks *t) {
     uint32_t n = t->n;
     while (n > 0 && t->v[n - 1].kind == TT_SPACE) n--;
     return n > 0 && t->v[n - 1].kind == TT_PUNCT && t->v[n - 1].s.p[0] == '=';
+}
+
+/* A constant piece that may stay: letters, with at most two digits among them; with a '_' (job_7)
+ * only the name of a function, init_2(). */
+static bool piece_reads(str s, bool call) {
+    size_t digits = 0, joints = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        digits += s.p[i] >= '0' && s.p[i] <= '9';
+        joints += s.p[i] == '_';
+    }
+    size_t letters = s.n - digits;
+    if (digits == 0) return letters > 0;
+    return letters > digits && digits <= 2 && (joints == 0 || call) && beyond_hex(s);
 }
 
 /* An identifier shows the constant pieces it begins with, then <*>. Without any: a date-like value
@@ -152,7 +153,7 @@ static void put_slot(ttoks *out, const shape *s, const slot_stat *st) {
     str value = str_make(s->text + st->offset, st->bytes);
     unsigned types = st->types & ~(unsigned)(SHAPE_STRONG | SHAPE_LETTERS);
     bool weak = !(st->types & SHAPE_STRONG);
-    if (types == 1u << SLOT_INT && st->agree == 1 && (st->same & 1)) {
+    if (types == 1u << SLOT_INT && st->agree == 1 && (st->same & 1) && value.n <= 2) {
         put(out, TT_WORD, value); /* the 2 of "ssh2" */
     } else if (types == 1u << SLOT_ID && st->agree) {
         put_identifier(out, s, st, value, weak);
