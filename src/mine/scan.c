@@ -47,7 +47,9 @@ enum {
     CLS_SLASH = 4,   /* '/' and '\' */
     CLS_CONTROL = 8, /* control characters except white space: a slot of their own */
     CLS_SPACE = 16,
-    CLS_DELIM = 32 /* from the caller's delimiters */
+    CLS_DELIM = 32,      /* from the caller's delimiters */
+    CLS_TRIM_START = 64, /* punctuation that is no part of a value it begins or ends, mostly */
+    CLS_TRIM_END = 128
 };
 
 /* Counters of a run, eight lanes of a 64-bit sum. Runs of more than LANE_MAX bytes are not counted.
@@ -103,7 +105,10 @@ void scan_init(scanner *x, str delimiters) {
     x->cls[' '] = CLS_STOP | CLS_SPACE;
     for (size_t i = 0; i < sizeof(stops) - 1; i++) x->cls[(unsigned char)stops[i]] = CLS_STOP;
     for (int c = '0'; c <= '9'; c++) x->cls[c] = CLS_DIGIT;
-    x->cls['/'] = x->cls['\\'] = CLS_SLASH;
+    x->cls['/'] = x->cls['\\'] = CLS_SLASH | CLS_TRIM_END;
+    x->cls['.'] = x->cls[':'] = x->cls['+'] = CLS_TRIM_START | CLS_TRIM_END;
+    x->cls['-'] = x->cls['@'] = x->cls['%'] = CLS_TRIM_START | CLS_TRIM_END;
+    x->cls['_'] = CLS_TRIM_START;
     x->custom = false;
     for (size_t i = 0; i < delimiters.n; i++) {
         uint8_t *cls = &x->cls[(unsigned char)delimiters.p[i]];
@@ -265,11 +270,13 @@ FL_INLINE bool flush_constant(scanner *x, size_t to) {
     }
     char *to_p = x->skel + x->skel_bytes;
     const char *from_p = x->text.p + x->at;
-    /* Constants between slots are short: one 16-byte copy mostly does. skel has 64 spare bytes. */
-    if (n <= 16 && x->at + 16 <= x->text.n)
+    /* Constants between slots are short: two 16-byte copies mostly do. skel has 64 spare bytes. */
+    if (LIKELY(n <= 32 && x->at + 32 <= x->text.n)) {
         memcpy(to_p, from_p, 16);
-    else
+        memcpy(to_p + 16, from_p + 16, 16);
+    } else {
         memcpy(to_p, from_p, n);
+    }
     x->skel_bytes += (uint32_t)n;
     return true;
 }
@@ -316,23 +323,38 @@ static bool one_of(str word, const char *const *list, size_t count) {
     return false;
 }
 
-/* Month name of three letters at p? Any case. */
+/* Up to eight letters as one number, folded to lower case. */
+#define PACK(a, b, c, d, e)                                                                        \
+    ((uint64_t)(a) | (uint64_t)(b) << 8 | (uint64_t)(c) << 16 | (uint64_t)(d) << 24 |              \
+     (uint64_t)(e) << 32)
+static uint64_t pack(const char *p, size_t n) {
+    uint64_t v = 0;
+    for (size_t i = 0; i < n; i++) v |= (uint64_t)(unsigned char)(p[i] | 0x20) << (8 * i);
+    return v;
+}
+
+static bool among(uint64_t v, const uint64_t *list, size_t count) {
+    bool found = false;
+    for (size_t i = 0; i < count; i++) found |= list[i] == v;
+    return found;
+}
+
+/* Month name of three letters at p, the first a capital? */
 static bool is_month(const char *p) {
-    static const char months[] = "janfebmaraprmayjunjulaugsepoctnovdec";
-    char a = (char)(p[0] | 0x20), b = (char)(p[1] | 0x20), c = (char)(p[2] | 0x20);
-    for (int i = 0; i < 36; i += 3) {
-        if (months[i] == a && months[i + 1] == b && months[i + 2] == c) return true;
-    }
-    return false;
+    static const uint64_t months[] = {
+        PACK('j', 'a', 'n', 0, 0), PACK('f', 'e', 'b', 0, 0), PACK('m', 'a', 'r', 0, 0),
+        PACK('a', 'p', 'r', 0, 0), PACK('m', 'a', 'y', 0, 0), PACK('j', 'u', 'n', 0, 0),
+        PACK('j', 'u', 'l', 0, 0), PACK('a', 'u', 'g', 0, 0), PACK('s', 'e', 'p', 0, 0),
+        PACK('o', 'c', 't', 0, 0), PACK('n', 'o', 'v', 0, 0), PACK('d', 'e', 'c', 0, 0)};
+    return is_upper(p[0]) && among(pack(p, 3), months, ARRAY_LEN(months));
 }
 
 static bool is_weekday(const char *p) {
-    static const char days[] = "montuewedthufrisatsun";
-    char a = (char)(p[0] | 0x20), b = (char)(p[1] | 0x20), c = (char)(p[2] | 0x20);
-    for (int i = 0; i < 21; i += 3) {
-        if (days[i] == a && days[i + 1] == b && days[i + 2] == c) return true;
-    }
-    return false;
+    static const uint64_t days[] = {PACK('m', 'o', 'n', 0, 0), PACK('t', 'u', 'e', 0, 0),
+                                    PACK('w', 'e', 'd', 0, 0), PACK('t', 'h', 'u', 0, 0),
+                                    PACK('f', 'r', 'i', 0, 0), PACK('s', 'a', 't', 0, 0),
+                                    PACK('s', 'u', 'n', 0, 0)};
+    return is_upper(p[0]) && among(pack(p, 3), days, ARRAY_LEN(days));
 }
 
 /* h:mm or hh:mm[:ss[.,:]fraction]; returns its end or s. */
@@ -439,22 +461,6 @@ static bool match_ipv6(const char *t, size_t s, size_t e) {
     return i == e && (colons >= 4 || abbreviated);
 }
 
-/* Up to eight letters as one number, folded to lower case. */
-#define PACK(a, b, c, d, e)                                                                        \
-    ((uint64_t)(a) | (uint64_t)(b) << 8 | (uint64_t)(c) << 16 | (uint64_t)(d) << 24 |              \
-     (uint64_t)(e) << 32)
-static uint64_t pack(const char *p, size_t n) {
-    uint64_t v = 0;
-    for (size_t i = 0; i < n; i++) v |= (uint64_t)(unsigned char)(p[i] | 0x20) << (8 * i);
-    return v;
-}
-
-static bool among(uint64_t v, const uint64_t *list, size_t count) {
-    bool found = false;
-    for (size_t i = 0; i < count; i++) found |= list[i] == v;
-    return found;
-}
-
 /* Names of protocols and the like whose digits are no number. */
 static bool names_with_digits(const char *p, size_t n) {
     static const char names[][8] = {
@@ -472,6 +478,10 @@ static bool names_with_digits(const char *p, size_t n) {
     }
     return found;
 }
+
+static const uint8_t starts_unit[256] = {
+    ['b'] = 1, ['k'] = 1, ['m'] = 1, ['g'] = 1, ['t'] = 1, ['u'] = 1, ['n'] = 1, ['s'] = 1,
+    ['B'] = 1, ['K'] = 1, ['M'] = 1, ['G'] = 1, ['T'] = 1, ['U'] = 1, ['N'] = 1, ['S'] = 1};
 
 /* Is text[s, e), which follows a number, a unit of measure? */
 static bool is_unit(const char *t, size_t s, size_t e) {
@@ -563,12 +573,13 @@ static size_t extend_path(const scanner *x, size_t e) {
 
 /* A number ends at e: takes " KB" and the like along. */
 static size_t extend_unit(const scanner *x, size_t e) {
+    enum { UNIT_BYTES_MAX = 5 };
     const char *t = x->text.p;
-    if (e + 1 >= x->end || t[e] != ' ' || !is_alpha(t[e + 1])) return e;
-    size_t u = e + 1;
-    while (u < x->end && is_alpha(t[u]) && u - e < 8) u++;
-    if (u < x->end && !(x->cls[(unsigned char)t[u]] & CLS_STOP) && t[u] != '.') return e;
-    if (u + 1 < x->end && t[u] == '.' && !(x->cls[(unsigned char)t[u + 1]] & CLS_STOP)) return e;
+    if (e + 1 >= x->end) return e;
+    if (!((t[e] == ' ') & starts_unit[(unsigned char)t[e + 1]])) return e;
+    size_t u = next_set(x->stop, e + 1, x->end);
+    u -= t[u - 1] == '.';
+    if (u - e > UNIT_BYTES_MAX + 1) return e;
     return is_unit(t, e + 1, u) ? u : e;
 }
 
@@ -655,7 +666,17 @@ static size_t match_sign_unit(const char *t, size_t s, size_t e) {
 }
 
 static size_t slot_int(scanner *x, size_t s, size_t e) {
-    if (e - s <= 2) {
+    const char *t = x->text.p;
+    /* Most numbers are no days of the month: one test, without branches of its own, says so. */
+    bool month_before = false, month_behind = false;
+    if (s >= 4) {
+        bool wide = (t[s - 2] == ' ') & (s > 4);
+        month_before = (e - s <= 2) & (t[s - 1] == ' ') & is_upper(t[s - 4 - wide]);
+    }
+    if (e + 9 <= x->end) {
+        month_behind = (e - s <= 2) & (t[e] == ' ') & is_upper(t[e + 1]) & (t[e + 4] == ' ');
+    }
+    if (UNLIKELY(month_before | month_behind)) {
         size_t from = s, to = match_named_date(x, &from, e);
         if (to) {
             emit(x, from, to, SLOT_TIME, false);
@@ -898,25 +919,15 @@ static size_t run_plain(scanner *x, size_t s, size_t e, uint64_t c) {
 static size_t scan_run(scanner *x, size_t s, size_t e) {
     const char *t = x->text.p;
     size_t whole_end = e;
-    while (e > s) {
-        char c = t[e - 1];
-        bool trim = c == '.' || c == ':' || c == '-' || c == '+' || c == '@' || c == '\\' ||
-                    c == '/' || (c == '%' && !(e - s > 1 && is_digit(t[e - 2])));
-        if (!trim) break;
+    while (e > s && UNLIKELY(x->cls[(unsigned char)t[e - 1]] & CLS_TRIM_END)) {
+        if (t[e - 1] == '%' && e - s > 1 && is_digit(t[e - 2])) break;
         e--;
     }
-    while (s < e) {
+    while (s < e && UNLIKELY(x->cls[(unsigned char)t[s]] & CLS_TRIM_START)) {
         char c = t[s], next = s + 1 < e ? t[s + 1] : 0;
-        if (c == '.' && (next == '/' || next == '.' || is_digit(next))) {
-            if (next != '.') break;
-            s++;
-        } else if (c == '.' || c == ':' || c == '+' || c == '@' || c == '_' || c == '%') {
-            s++;
-        } else if (c == '-' && !(is_digit(next) && !(s > 0 && t[s - 1] == '-'))) {
-            s++;
-        } else {
-            break;
-        }
+        if (c == '.' && (next == '/' || is_digit(next))) break;
+        if (c == '-' && is_digit(next) && !(s > 0 && t[s - 1] == '-')) break; /* a sign */
+        s++;
     }
     if (s >= e) return whole_end;
     if (e - s <= 63 && bits_of(x->digit, s, e) == ((uint64_t)1 << (e - s)) - 1) {
