@@ -33,15 +33,17 @@
 
 #include "detect/detect_int.h"
 
-#define ABSENCE_MAX  24.0
-#define NOISE_BITS   6.0
-#define PRIOR_AT_ONE 20.0
-#define PRIOR_FROM   0.8
-#define SPREAD_BITS  6.0
-#define CONCERN_NEWS 0.6 /* lines that are not new are reported from here */
-#define CLASS_SAME   0.1 /* noise counts templates of nearly the same concern */
+#define ABSENCE_MAX    24.0
+#define NOISE_BITS     6.0
+#define PRIOR_AT_ONE   20.0
+#define PRIOR_FROM     0.8
+#define SPREAD_BITS    6.0
+#define CONCERN_NEWS   0.6 /* lines that are not new are reported from here */
+#define MOSTLY         0.2
+#define MOSTLY_CONCERN 0.75
+#define CLASS_SAME     0.1 /* noise counts templates of nearly the same concern */
 
-enum { SEGMENTS = 16, FEW = 3, RARE_BUCKETS = 2 };
+enum { SEGMENTS = 16, FEW = 3, RARE_BUCKETS = 2, MOSTLY_RECORDS = 20 };
 
 static double prior_bits(double concern) {
     return PRIOR_AT_ONE * fmax(0, concern - PRIOR_FROM) / (1 - PRIOR_FROM);
@@ -183,6 +185,11 @@ static void telling_template(scan *s, const tmpl *t, double needed, const discov
         noise += episodes(d->rare, t->concern, at + gap + 1, s->n);
     } else if (t->records * 5 > s->p->records && t->records > FEW) {
         bits -= 2 * SPREAD_BITS; /* a large part of all there is */
+    }
+    double share = (double)t->records / (double)s->p->services.v[t->service].records;
+    if (share >= MOSTLY && t->concern >= MOSTLY_CONCERN && t->records > MOSTLY_RECORDS) {
+        noise = 0;
+        bits = fmax(bits, 2); /* background or not: a service that mostly fails is not well */
     }
     /* The prior is counted from the need on: it is knowledge from elsewhere, not one of the tests.
      */

@@ -61,15 +61,10 @@ static bool is_measure(str name) {
     return false;
 }
 
-/* log2 of the quantile of a period (zeros and negatives count as the lowest). */
-static double period_quantile(const param_period *t, double q) {
-    double want = q * (double)(t->count - 1), seen = (double)t->low;
-    if (seen > want) return log2(profile_bin_value(0));
-    for (unsigned k = 0; k < t->bin_count; k++) {
-        seen += t->bins[k];
-        if (seen > want) return log2(profile_bin_value(t->bin_from + k));
-    }
-    return log2(fmax(t->max, profile_bin_value(0)));
+/* log2 of the median of a period; zeros and negatives count as the lowest bin. */
+static double period_median(const param_period *t) {
+    double v = logbins_quantile(t->bins, t->bin_count, t->bin_from, t->low, 0.5);
+    return log2(fmax(v, logbins_value(0)));
 }
 
 static const char *unit_text(value_unit u) {
@@ -124,7 +119,7 @@ static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned 
     for (size_t i = 0; i < stat->periods.n && n < ARRAY_LEN(at); i++) {
         if (stat->periods.v[i].count < PERIOD_RECORDS_MIN) continue;
         at[n] = &stat->periods.v[i];
-        q[n] = period_quantile(at[n], 0.5);
+        q[n] = period_median(at[n]);
         n++;
     }
     if (n < PERIODS_MIN) return false;
@@ -163,14 +158,14 @@ static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k
                     double needed) {
     const param_stat *stat = &series->params[k];
     if (stat->numbers < FAR_RECORDS_MIN) return;
-    memset(bins, 0, PROFILE_BINS * sizeof(*bins));
+    memset(bins, 0, LOGBINS * sizeof(*bins));
     const param_period *top = NULL;
     for (size_t i = 0; i < stat->periods.n; i++) {
         const param_period *p = &stat->periods.v[i];
         for (unsigned b = 0; b < p->bin_count; b++) bins[p->bin_from + b] += p->bins[b];
         if (!top || p->max > top->max) top = p;
     }
-    unsigned high = PROFILE_BINS - 1;
+    unsigned high = LOGBINS - 1;
     while (high > 0 && !bins[high]) high--;
     if (bins[high] != 1) return; /* several values out there are a level, not an outlier */
     unsigned second = high - (high > 0);
@@ -184,7 +179,7 @@ static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k
         sum += (double)bins[b] * (b - threshold) / 8.0 * M_LN2;
     }
     double alpha = sum > 0 && taken > 4 ? fmin((double)taken / sum, ALPHA) : ALPHA;
-    double octaves = log2(top->max / profile_bin_value(second));
+    double octaves = log2(top->max / logbins_value(second));
     double bits = log2((double)stat->numbers) + fmax(alpha, 1) * octaves;
     if (octaves < 1 || bits < needed) return;
     candidate c = param_candidate(s, t, series, k, FINDING_PARAM_OUTLIER);
@@ -193,7 +188,7 @@ static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k
     c.f.direction = 1;
     c.f.surprise_bits = bits;
     c.f.observed = top->max;
-    c.f.expected = profile_bin_value(second);
+    c.f.expected = logbins_value(second);
     c.f.unit = str_c(unit_text(stat->unit));
     c.f.from_ns = c.f.to_ns = c.f.onset_ns = top->max_at.ns;
     c.f.refs[c.f.ref_count++] = place_ref(&top->max_at);
@@ -262,7 +257,7 @@ static void new_values(scan *s, const tmpl *t, const log_series *series, unsigne
 void detect_params(scan *s) {
     if (s->n < 8) return;
     double *q = arena_try_new_n(&s->mem, double, 64), *work = arena_try_new_n(&s->mem, double, 64);
-    uint64_t *bins = arena_try_new_n(&s->mem, uint64_t, PROFILE_BINS);
+    uint64_t *bins = arena_try_new_n(&s->mem, uint64_t, LOGBINS);
     if (!q || !work || !bins) return;
     double tests = 0;
     for (size_t i = 0; i < s->p->series.n; i++) {

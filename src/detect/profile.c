@@ -97,21 +97,6 @@ static void buckets_widen(bucket_counts *v, size_t *last) {
 
 /* -- parameters -- */
 
-static int number_bin(double v) {
-    if (!(v > 0)) return PROFILE_BIN_ZERO;
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof(bits));
-    int64_t bin = (int64_t)(bits >> 49) - ((1023 - 10) << 3);
-    return bin < 0 ? 0 : bin >= PROFILE_BINS ? PROFILE_BINS - 1 : (int)bin;
-}
-
-double profile_bin_value(unsigned bin) {
-    uint64_t bits = ((uint64_t)bin + ((1023 - 10) << 3)) << 49 | (uint64_t)1 << 48;
-    double v;
-    memcpy(&v, &bits, sizeof(v));
-    return v;
-}
-
 /* Makes [bin, bin + count) part of the period's bins. */
 static void period_cover(log_profile *p, param_period *t, unsigned bin, unsigned count) {
     if (t->bin_count && bin >= t->bin_from && bin + count <= (unsigned)t->bin_from + t->bin_count) {
@@ -155,8 +140,8 @@ static void period_number(log_profile *p, param_period *t, double v, const place
         t->max_at = *at;
     }
     t->count++;
-    int bin = number_bin(v);
-    if (bin == PROFILE_BIN_ZERO) {
+    int bin = logbins_bin(v);
+    if (bin == LOGBINS_NONE) {
         t->low++;
         return;
     }

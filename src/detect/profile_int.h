@@ -2,6 +2,7 @@
 #ifndef FL_DETECT_PROFILE_INT_H
 #define FL_DETECT_PROFILE_INT_H
 
+#include "algo/logbins.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "detect/profile.h"
@@ -14,8 +15,6 @@ enum {
     PROFILE_SLOTS_MAX = 12,   /* parameters of a shape that are watched */
     PROFILE_VALUES_MAX = 32,  /* different values of a closed set */
     PROFILE_VALUE_BYTES = 40,
-    PROFILE_BINS = 1024, /* 8 an octave, from 2^-10 to 2^118 */
-    PROFILE_BIN_ZERO = -1,
 };
 
 /* A record: where and when. Order: time, file, offset. */
@@ -122,8 +121,6 @@ static inline log_ref place_ref(const place *p) {
     return (log_ref){.offset = p->offset, .line = p->line, .file = p->file, .bytes = p->bytes};
 }
 int place_cmp(const place *a, const place *b);
-/* Value in the middle of a bin. */
-double profile_bin_value(unsigned bin);
 /* Number in a slot's text; false when it is none. *ret_unit: the base unit it was converted to. */
 bool profile_number(str text, uint8_t type, double *ret, value_unit *ret_unit);
 

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "algo/changepoint.h"
+#include "algo/logbins.h"
 #include "algo/multiple.h"
 #include "algo/stats.h"
 #include "base/rng.h"
@@ -159,6 +160,44 @@ static void multiple_tests(void **state) {
     near(good_turing_unseen(10, 4), 9);
 }
 
+static void bins_hold_their_values(void **state) {
+    (void)state;
+    rng r;
+    rng_init(&r, 8);
+    int before = LOGBINS_NONE;
+    for (double v = 1e-3; v < 1e30; v *= 1.01) {
+        int bin = logbins_bin(v);
+        assert_true(bin >= before);
+        before = bin;
+        assert_true(fabs(logbins_value((unsigned)bin) / v - 1) <= 1.0 / 16 + 1e-12);
+    }
+    assert_int_equal(logbins_bin(0), LOGBINS_NONE);
+    assert_int_equal(logbins_bin(-3), LOGBINS_NONE);
+    assert_int_equal(logbins_bin(NAN), LOGBINS_NONE);
+    assert_int_equal(logbins_bin(1e-300), 0);
+    assert_int_equal(logbins_bin(INFINITY), LOGBINS - 1);
+    for (int round = 0; round < 50; round++) {
+        double v[301];
+        uint32_t counts[LOGBINS] = {0};
+        uint64_t low = 0;
+        size_t n = 1 + rng_below(&r, 301);
+        for (size_t i = 0; i < n; i++) {
+            v[i] = rng_below(&r, 10) ? fmax(0.002, exp(3 * rng_normal(&r))) : 0;
+            if (v[i] > 0)
+                counts[logbins_bin(v[i])]++;
+            else
+                low++;
+        }
+        stats_sort(v, n);
+        for (double q = 0; q <= 1; q += 0.125) {
+            /* the order statistic at or above q (n - 1) */
+            double exact = v[(size_t)(q * (double)(n - 1))];
+            double got = logbins_quantile(counts, LOGBINS, 0, low, q);
+            assert_true(exact > 0 ? fabs(got / exact - 1) <= 1.0 / 16 + 1e-12 : got <= 0);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_statistics_match),
@@ -167,6 +206,7 @@ int main(void) {
         cmocka_unit_test(pelt_is_the_optimal_partition),
         cmocka_unit_test(change_points_are_where_the_rate_steps),
         cmocka_unit_test(multiple_tests),
+        cmocka_unit_test(bins_hold_their_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
