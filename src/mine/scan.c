@@ -54,7 +54,7 @@ enum {
 
 /* Counters of a run, eight lanes of a 64-bit sum. Runs of more than LANE_MAX bytes are not counted.
  */
-enum { LANE_MAX = 255, KEY_DIGITS_MAX = 3 };
+enum { LANE_MAX = 255, KEY_DIGITS_MAX = 3, KEY_BYTES_MAX = 32 };
 #define LANE(i)    ((uint64_t)1 << (8 * (i)))
 #define L_DIGIT    LANE(0)
 #define L_HEX      LANE(1) /* a-f A-F */
@@ -885,8 +885,10 @@ static size_t run_plain(scanner *x, size_t s, size_t e, uint64_t c) {
         emit(x, s, e, SLOT_HEX, false);
         return e;
     }
-    if (is_alpha(t[s]) && N_DIGIT(c) <= KEY_DIGITS_MAX && e < x->end && t[e] == '=') {
-        return e; /* the name of a value */
+    /* The name of a value, and not the end of a base64 text. */
+    if (is_alpha(t[s]) && N_DIGIT(c) <= KEY_DIGITS_MAX && n <= KEY_BYTES_MAX && e < x->end &&
+        t[e] == '=' && !(e + 1 < x->end && t[e + 1] == '=')) {
+        return e;
     }
     if (N_DOT(c) == 0 && other == 0 && N_DASH(c) == 0) { /* eth0: a stem of letters stays */
         size_t i = s;
