@@ -195,6 +195,7 @@ static uint32_t weight(const ttok *t) {
     case TT_PUNCT:
         return 5;
     case TT_VAR:
+    case TT_GAP:
         return 3;
     case TT_UNIT:
         return 4;

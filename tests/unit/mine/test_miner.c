@@ -579,6 +579,20 @@ static void test_values_places(void **state) {
     miner_free(m);
 }
 
+/* Brackets around a value that varies stay, whatever stands before them. */
+static void test_brackets_stay(void **state) {
+    (void)state;
+    static const char *const name[] = {"pay", "auth", "order", "cart", "search"};
+    miner *m = new_miner(NULL);
+    char line[64];
+    for (size_t i = 0; i < 5; i++) {
+        (void)snprintf(line, sizeof(line), "kill pid %zu [%s] (x %zu)", i, name[i], i);
+        add(m, line);
+    }
+    assert_text(m, "kill pid 5 [pay] (x 3)", "kill pid <*> [<*>] (x <*>)");
+    miner_free(m);
+}
+
 /* Three users do three things: the things must not become a value because each user does them. */
 static void test_grid_of_opposites(void **state) {
     (void)state;
@@ -602,6 +616,7 @@ static void test_grid_of_opposites(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_places),
+        cmocka_unit_test(test_brackets_stay),
         cmocka_unit_test(test_grid_of_opposites),
         cmocka_unit_test(opposites_stay_apart),
         cmocka_unit_test(values_of_several_words_meet),
