@@ -128,9 +128,8 @@ static rc read_inputs(const cli_args *a, analysis *x, err *e) {
     return got;
 }
 
-static rc detect_all(const cli_args *a, analysis *x, detect_summary *ret, err *e) {
-    detect_opts opts = {.baseline = x->before.profile,
-                        .max_findings = (size_t)cli_number(a, OPT_MAX_FINDINGS)};
+static rc detect_all(analysis *x, detect_summary *ret, err *e) {
+    detect_opts opts = {.baseline = x->before.profile};
     opts.baseline_miner = x->before.miner != NULL ? x->before.miner : x->known;
     rc got = detect_logs(x->now.profile, x->now.miner, &opts, &x->findings, ret, e);
     if (got == RC_OK && x->now.sessions != NULL) {
@@ -148,7 +147,8 @@ static rc write_report(const cli_args *a, analysis *x, err *e) {
                         .width = (unsigned)cli_number(a, OPT_WIDTH),
                         .color =
                             color == 1 || (color == 0 && !to_file && sys_term_color(STDOUT_FD)),
-                        .utf8 = sys_term_utf8()};
+                        .utf8 = sys_term_utf8(),
+                        .max_findings = (size_t)cli_number(a, OPT_MAX_FINDINGS)};
     if (opts.width == 0) opts.width = to_file ? 100 : sys_term_width(STDOUT_FD);
     rc got = report_write(&x->incident, &opts, &x->text, e);
     if (got != RC_OK) return got;
@@ -177,7 +177,7 @@ static int run(const cli_args *a, analysis *x, err *e) {
     if (got != RC_OK) return tell_failure(e);
     size_t problems = pipeline_tell_problems(&x->now, x->read.quiet);
     detect_summary summary;
-    got = detect_all(a, x, &summary, e);
+    got = detect_all(x, &summary, e);
     if (got == RC_OK) {
         rca_input in = {.findings = &x->findings,
                         .summary = &summary,

@@ -108,6 +108,7 @@ void fixture_analyze(fixture *x, bool with_rules, incident *ret) {
     rca_input in = {.findings = &x->set,
                     .summary = &x->summary,
                     .source = &x->src,
+                    .miner = x->miner,
                     .rules = with_rules ? x->rules : NULL};
     err e = {0};
     if (rca_logs(&in, ret, &e) != RC_OK) fail_msg("%s", e.msg);

@@ -16,7 +16,8 @@ typedef struct fixture {
     size_t input_count;
     source src;
     source_report report;
-    rules *rules; /* builtin */
+    rules *rules;       /* builtin */
+    const miner *miner; /* NULL unless a test sets it */
 } fixture;
 
 /* What a test states of one finding; the rest gets plausible values. */

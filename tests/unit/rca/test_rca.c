@@ -335,6 +335,162 @@ static void too_little_is_undetermined(void **state) {
     fixture_release(&x);
 }
 
+/* "does not exist" is an answer: the one who asked is to blame. "refused" is none. */
+static void an_answer_is_not_an_outage(void **state) {
+    (void)state;
+    static const struct {
+        const char *line, *root;
+    } cases[] = {
+        {"ERROR PSQLException: relation \"order_discount\" does not exist", "order-service"},
+        {"ERROR connection to postgresql refused", "postgresql"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        fixture x;
+        fixture_init(&x);
+        FACT(&x, .service = "order-service", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_HIGH,
+             .at_s = 5, .meaning = 0.8, .severity = SEV_ERROR, .line = cases[i].line);
+        FACT(&x, .service = "web", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_HIGH, .at_s = 6,
+             .meaning = 0.8, .severity = SEV_ERROR, .line = "ERROR order-service returned 500");
+        incident in;
+        fixture_analyze(&x, true, &in);
+        check_invariants(&in);
+        assert_text(entity_name(&in, in.root), str_c(cases[i].root));
+        incident_release(&in);
+        fixture_release(&x);
+    }
+}
+
+/* A slow command is logged when it is done, after its callers have given up. */
+static void a_late_line_of_the_blamed_is_no_alibi(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    FACT(&x, .service = "order-service", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_CRITICAL,
+         .at_s = 10, .meaning = 0.8, .severity = SEV_ERROR,
+         .line = "RedisCommandTimeoutException: Command timed out after 1 second(s)");
+    FACT(&x, .service = "redis", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_LOW, .at_s = 14,
+         .meaning = 0.45, .severity = SEV_WARN, .bits = 16,
+         .line = "# Slow command: KEYS cart:* took 4855299 microseconds");
+    incident in;
+    fixture_analyze(&x, true, &in);
+    check_invariants(&in);
+    assert_text(entity_name(&in, in.root), S("redis"));
+    assert_false(in.entities[in.root].named_only);
+    assert_true(in.onset_ns == FIXTURE_BEGIN + INT64_C(10000000000));
+    assert_true(in.entities[in.root].onset_ns == in.onset_ns);
+    assert_text(in.anomaly_type, S("redis_keys_scan"));
+    /* First as the order service names it, then by its own line. */
+    assert_int_equal(step_of(&in, "redis"), 0);
+    assert_true(in.steps[0].named);
+    assert_text(in.entities[in.steps[2].entity].name, S("redis"));
+    assert_false(in.steps[2].named);
+    incident_release(&in);
+    fixture_release(&x);
+}
+
+static void signs_before_the_onset_are_told(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    scenario_certificate(&x);
+    FACT(&x, .service = "cert-manager", .kind = FINDING_MEANING, .level = LEVEL_LOW, .at_s = 4,
+         .to_s = 3500, .meaning = 0.9, .severity = SEV_WARN, .bits = 1,
+         .line = "renewal of certificate \"auth-service-tls\" failed: acme: order rejected");
+    FACT(&x, .service = "mailer", .kind = FINDING_MEANING, .level = LEVEL_LOW, .at_s = 6,
+         .meaning = 0.9, .severity = SEV_WARN, .bits = 1, .line = "mail to user 7 bounced: failed");
+    incident in;
+    fixture_analyze(&x, true, &in);
+    check_invariants(&in);
+    assert_int_equal(in.sign_count, 1); /* what has nothing to do with the root is left out */
+    assert_text(in.findings[in.signs[0]].f.service, S("cert-manager"));
+    assert_false(in.findings[in.signs[0]].in_incident);
+    assert_true(in.onset_ns == FIXTURE_BEGIN + INT64_C(2700400000000));
+    incident_release(&in);
+    fixture_release(&x);
+}
+
+/* The pauses that grew for an hour are a sign; the incident begins with the first failure. */
+static void precursors_do_not_move_the_onset(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    FACT(&x, .service = "catalog", .component = "gc", .kind = FINDING_PARAM_OUTLIER,
+         .level = LEVEL_MEDIUM, .at_s = 600, .to_s = 3400, .severity = SEV_INFO, .observed = 620,
+         .expected = 9, .unit = "ms", .line = "INFO gc : GC(81) Pause Young 620 ms");
+    FACT(&x, .service = "catalog", .component = "search", .kind = FINDING_NEW_TEMPLATE,
+         .level = LEVEL_HIGH, .at_s = 3300, .meaning = 0.9, .severity = SEV_ERROR,
+         .line = "ERROR search : java.lang.OutOfMemoryError: Java heap space");
+    FACT(&x, .service = "gateway", .kind = FINDING_RATE_BURST, .level = LEVEL_HIGH, .at_s = 3304,
+         .meaning = 0.6, .severity = SEV_ERROR, .line = "upstream catalog unavailable");
+    incident in;
+    fixture_analyze(&x, true, &in);
+    check_invariants(&in);
+    assert_text(entity_name(&in, in.root), S("catalog"));
+    assert_true(in.onset_ns == FIXTURE_BEGIN + INT64_C(3300000000000));
+    assert_int_equal(in.sign_count, 1);
+    assert_text(in.findings[in.signs[0]].f.component, S("gc"));
+    incident_release(&in);
+    fixture_release(&x);
+}
+
+/* What goes on to the end of the data does not glue all that follows to it. */
+static void a_lasting_oddity_is_no_glue(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    x.report.last_ns = FIXTURE_BEGIN + INT64_C(90000000000000);
+    FACT(&x, .service = "billing", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_MEDIUM, .at_s = 100,
+         .to_s = 89000, .meaning = 0.6, .severity = SEV_WARN, .line = "WARN invoice queue is slow");
+    FACT(&x, .service = "mailer", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_CRITICAL,
+         .at_s = 60000, .meaning = 0.9, .severity = SEV_ERROR,
+         .line = "ERROR lookup smtp.internal: no such host");
+    incident in;
+    fixture_analyze(&x, true, &in);
+    check_invariants(&in);
+    assert_true(in.onset_ns == FIXTURE_BEGIN + INT64_C(60000000000000));
+    assert_int_equal(in.other_count, 1);
+    incident_release(&in);
+    fixture_release(&x);
+}
+
+static void add_line(log_batch *b, int64_t at_s, uint64_t line, str body) {
+    log_record *r = log_batch_add(b);
+    assert_non_null(r);
+    r->ts_ns = FIXTURE_BEGIN + at_s * INT64_C(1000000000);
+    r->ref = (log_ref){.offset = 3, .line = line, .bytes = (uint32_t)body.n};
+    r->body = r->raw = body;
+    r->line_count = 1;
+}
+
+/* A release in the hour before is a candidate; routine that is seen all day is none. */
+static void changes_before_the_onset_are_listed(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    scenario_certificate(&x);
+    err e = {0};
+    miner *m;
+    log_batch b;
+    log_batch_init(&b);
+    for (int i = 0; i < 50; i++) add_line(&b, -3590 + i * 100, 10, S("config reloaded by timer"));
+    add_line(&b, 1500, 4711, S("Started AuthApplication in 3.2 seconds"));
+    add_line(&b, 2800, 4800, S("deploying hotfix after the onset"));
+    assert_int_equal(miner_new(&(miner_opts){0}, &m, &e), RC_OK);
+    assert_int_equal(miner_batch(m, &b, &e), RC_OK);
+    miner_group(m);
+    x.miner = m;
+    incident in;
+    fixture_analyze(&x, true, &in);
+    check_invariants(&in);
+    assert_int_equal(in.change_count, 1);
+    assert_int_equal(in.changes[0].ref.line, 4711);
+    assert_true(in.changes[0].before_ns == INT64_C(1200400000000));
+    incident_release(&in);
+    log_batch_release(&b);
+    miner_free(m);
+    fixture_release(&x);
+}
+
 /* Evidence is verbatim, cut at its stated length and not more than a dozen lines, over services. */
 static void evidence_is_bounded_and_diverse(void **state) {
     (void)state;
@@ -380,6 +536,12 @@ int main(void) {
         cmocka_unit_test(callers_are_not_dependencies),
         cmocka_unit_test(low_findings_alone_are_no_incident),
         cmocka_unit_test(too_little_is_undetermined),
+        cmocka_unit_test(an_answer_is_not_an_outage),
+        cmocka_unit_test(a_late_line_of_the_blamed_is_no_alibi),
+        cmocka_unit_test(signs_before_the_onset_are_told),
+        cmocka_unit_test(precursors_do_not_move_the_onset),
+        cmocka_unit_test(a_lasting_oddity_is_no_glue),
+        cmocka_unit_test(changes_before_the_onset_are_listed),
         cmocka_unit_test(evidence_is_bounded_and_diverse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
