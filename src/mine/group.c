@@ -34,6 +34,9 @@
  * too: values of one kind. ("session opened for user ann|bob|eve", "session closed for user
  * ann|bob|eve".) Opposites vary at one place only.
  *
+ * Never values: words of which half or more are participles ("started", "stopping", ...). They say
+ * what happened, however many there are.
+ *
  * Rounds: places found to be values are generalised, all at once, and the rules run again, at most
  * ROUNDS_MAX times.
  *
@@ -95,6 +98,7 @@ typedef struct gtok {
     bool value;   /* stands behind '=' */
     bool key;     /* stands right before '=': never a value itself */
     uint8_t held; /* stands where values stand, see is_held */
+    bool event;   /* a participle: "started", "starting" */
 } gtok;
 
 /* One shape's place in the work arrays. */
@@ -115,6 +119,7 @@ typedef struct deletion {
     uint32_t shape;
     uint16_t at;  /* index among the shape's words */
     uint8_t held; /* bucket leaves out all held words, not only this one */
+    bool event;
 } deletion;
 
 /* Tokens [from, to) of a shape taken as one slot; hash: of the shape's tokens then. */
@@ -283,6 +288,16 @@ static uint8_t is_held(const shape *s, size_t from, size_t to, size_t equals, ui
     return name ? HELD_NAME : HELD_NOT;
 }
 
+/* "started", "starting": what happened, and opposite to "stopped", "stopping". */
+static bool is_event(str w) {
+    if (w.n < 5) return false;
+    for (size_t i = 0; i < w.n; i++) {
+        if (!is_letter(w.p[i])) return false;
+    }
+    str low = str_from(w, w.n - 3);
+    return str_eq_nocase(low, S("ing")) || str_eq_nocase(str_from(low, 1), S("ed"));
+}
+
 static bool push_tok(grouping *g, gshape *gs, gtok t) {
     if (gs->n >= SHAPE_TOKENS_MAX) return false;
     vec_push(&g->tok, t);
@@ -318,7 +333,7 @@ static void tokenize(grouping *g, const shape *s, gshape *gs) {
                 size_t to = t.offset + t.bytes;
                 uint8_t held =
                     key ? HELD_NOT : is_held(s, t.offset, to, after_equals ? equals : SIZE_MAX, k);
-                gtok word = {h, chunk, 0, GTOK_WORD, after_equals, key, held};
+                gtok word = {h, chunk, 0, GTOK_WORD, after_equals, key, held, is_event(w)};
                 if (push_tok(g, gs, word) && t.offset < span_end) {
                     g->tok.v[gs->first + span_at].span = (uint16_t)(gs->n - span_at);
                 }
@@ -447,7 +462,8 @@ static void mark_word(grouping *g, uint64_t word_hash, uint32_t at, uint32_t wit
 /* A place: deletions [first, end) of one bucket. */
 typedef struct place {
     size_t first, end;
-    uint32_t words; /* different ones */
+    uint32_t words;  /* different ones */
+    uint32_t events; /* of these, participles */
 } place;
 
 typedef struct place_word {
@@ -539,7 +555,9 @@ static bool judge_places(grouping *g, const deletion *del, size_t count) {
     for (size_t i = 0; i < count;) {
         place p = {.first = i, .end = i};
         for (; p.end < count && del[p.end].bucket == del[i].bucket; p.end++) {
-            p.words += p.end == i || del[p.end].word != del[p.end - 1].word;
+            bool other = p.end == i || del[p.end].word != del[p.end - 1].word;
+            p.words += other;
+            p.events += other && del[p.end].event;
         }
         uint32_t least = del[i].held ? tune->held_min : MIN(tune->shared_min, tune->variety_min);
         if (p.words >= least) {
@@ -562,7 +580,7 @@ static bool judge_places(grouping *g, const deletion *del, size_t count) {
         if (!values && !held && tune->twin && p->words >= tune->shared_min) {
             values = has_twin(g, del, places.v, i, words.v, words.n, tune->shared_min);
         }
-        if (!values) continue;
+        if (!values || 2 * p->events >= p->words) continue;
         if (g->first_round && !held) {
             vec_push(&g->found, (pair){del[p->first].bucket, del[p->first].shape});
         }
@@ -594,13 +612,13 @@ static void add_deletions(const gtok *t, const gshape *gs, uint32_t s, uint32_t 
         if (t[i].kind != GTOK_WORD) continue;
         if (word > 0 && !t[i].key && gs->words > context_min) {
             uint64_t rest = sum - term(t[i].hash, word) + term(HASH_HOLE, word);
-            ret[n++] =
-                (deletion){mix64(rest + gs->words), plain_hash(&t[i]), s, (uint16_t)word, HELD_NOT};
+            ret[n++] = (deletion){mix64(rest + gs->words), plain_hash(&t[i]), s,
+                                  (uint16_t)word,          HELD_NOT,          t[i].event};
         }
         if (t[i].held && open >= 1) {
             uint64_t rest = open_sum + term(HASH_HOLE + t[i].held, word + SHAPE_TOKENS_MAX);
-            ret[n++] = (deletion){mix64(rest + gs->words), plain_hash(&t[i]), s, (uint16_t)word,
-                                  t[i].held};
+            ret[n++] = (deletion){mix64(rest + gs->words), plain_hash(&t[i]), s,
+                                  (uint16_t)word,          t[i].held,         t[i].event};
         }
         word++;
     }

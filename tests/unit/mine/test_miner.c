@@ -579,6 +579,29 @@ static void test_values_places(void **state) {
     miner_free(m);
 }
 
+/* What happened is no value, however many things happen to however many. */
+static void test_many_opposites(void **state) {
+    (void)state;
+    static const char *const what[] = {"created", "started", "paused", "resumed", "stopped",
+                                       "killed",  "removed", "lost",   "renamed", "found"};
+    static const char *const who[] = {"volume", "container", "network", "image", "plugin",
+                                      "secret", "service",   "node",    "task",  "config"};
+    miner *m = new_miner(NULL);
+    char line[64];
+    for (size_t i = 0; i < 10; i++) {
+        for (size_t k = 0; k < 10; k++) {
+            (void)snprintf(line, sizeof(line), "the %s was %s by request", who[i], what[k]);
+            add(m, line);
+        }
+    }
+    assert_false(
+        together(m, "the volume was started by request", "the volume was stopped by request"));
+    assert_false(together(m, "the volume was lost by request", "the volume was found by request"));
+    assert_true(
+        together(m, "the volume was started by request", "the node was started by request"));
+    miner_free(m);
+}
+
 /* Brackets around a value that varies stay, whatever stands before them. */
 static void test_brackets_stay(void **state) {
     (void)state;
@@ -616,6 +639,7 @@ static void test_grid_of_opposites(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_places),
+        cmocka_unit_test(test_many_opposites),
         cmocka_unit_test(test_brackets_stay),
         cmocka_unit_test(test_grid_of_opposites),
         cmocka_unit_test(opposites_stay_apart),
