@@ -110,7 +110,8 @@ static size_t rest_read(cutter *c) {
 
 str cutter_sample(cutter *c) {
     rest_reserve(c, LOG_SAMPLE_BYTES + DROP_STEP);
-    while (cutter_held(c) < LOG_SAMPLE_BYTES && rest_read(c) > 0) {}
+    while (cutter_held(c) < LOG_SAMPLE_BYTES && rest_read(c) > 0)
+        if (c->eager && memchr(c->rest, '\n', c->rest_n)) break; /* do not wait for more */
     return str_make(c->rest + c->rest_at, MIN(cutter_held(c), (size_t)LOG_SAMPLE_BYTES));
 }
 

@@ -1,5 +1,5 @@
-/* reader.h - log files as a `source`: files, directories, globs, standard input, gzip and zstd,
- * growing files.
+/* reader.h - log files as a `source`: files, directories, globs, standard input, gzip, zstd, xz and
+ * bzip2, growing files.
  *
  * Inputs are expanded and opened by ingest_files_new (each that can't be opened is an input_info
  * with state INPUT_SKIPPED and its problem; the others are still read). scan_logs reads each file
@@ -27,8 +27,8 @@ typedef struct ingest_opts {
     uint64_t max_decompression_ratio; /* 0 = 1000 */
     const sys_fs *fs;                 /* NULL = the real one */
     const sys_clock *clock;           /* NULL = the real one; paces follow and progress */
-    /* Called from scans about every 100 ms with bytes read and the total (0 when unknown); may be
-     * NULL. */
+    /* Called from scans about every 100 ms, and at their end, with bytes of files read and the
+     * total (0 when unknown), on the thread that reads; may be NULL. */
     void (*progress)(void *ctx, uint64_t bytes, uint64_t total_bytes);
     void *progress_ctx;
 } ingest_opts;

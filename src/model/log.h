@@ -73,9 +73,9 @@ typedef struct log_batch {
     arena mem; /* owns records, attributes, slots and unescaped text */
     log_record *rec;
     size_t count, cap;
-    str text;     /* the bytes that records borrow from; owned by whoever made the batch */
-    uint64_t seq; /* position of this batch within its input, 0, 1, 2 ... */
-    uint32_t file;
+    str text;      /* the bytes that records borrow from; owned by whoever made the batch */
+    uint64_t seq;  /* orders the batches of an input: grows with the offset, gaps are normal */
+    uint32_t file; /* of the first record: merged batches mix files, see ref.file */
     uint64_t lines, bytes; /* of input covered, including what was not a record */
 } log_batch;
 
