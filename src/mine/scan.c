@@ -837,6 +837,28 @@ static size_t run_colon(scanner *x, size_t s, size_t e, uint64_t c) {
     return scan_parts(x, s, e, ':');
 }
 
+/* SYS-5-RESTART, SEC_LOGIN-4-FAILED: the code of a message, whose middle is its severity. */
+static bool is_message_code(const char *t, size_t s, size_t e) {
+    size_t dash = e;
+    for (size_t i = s; i < e; i++) {
+        bool code = is_upper(t[i]) || is_digit(t[i]) || t[i] == '_' || t[i] == '-';
+        if (!code) return false;
+        if (t[i] == '-') dash = i;
+    }
+    return is_upper(t[s]) && dash >= s + 3 && dash + 3 < e && is_upper(t[dash + 1]) &&
+           is_digit(t[dash - 1]) && t[dash - 2] == '-';
+}
+
+/* The end of a base64 text [s, e) with its padding. */
+static size_t base64_end(const scanner *x, size_t s, size_t e) {
+    enum { BASE64_MIN = 12 };
+    const char *t = x->text.p;
+    size_t n = e - s, pad = 0;
+    while (e + pad < x->end && t[e + pad] == '=') pad++;
+    bool ends = e + pad == x->end || (x->cls[(unsigned char)t[e + pad]] & CLS_STOP);
+    return n >= BASE64_MIN && pad <= 2 && (n + pad) % 4 == 0 && ends ? e + pad : e;
+}
+
 /* Letters, digits, dots, dashes: no colon, no slash. */
 static size_t run_plain(scanner *x, size_t s, size_t e, uint64_t c) {
     const char *t = x->text.p;
@@ -890,6 +912,7 @@ static size_t run_plain(scanner *x, size_t s, size_t e, uint64_t c) {
         t[e] == '=' && !(e + 1 < x->end && t[e + 1] == '=')) {
         return e;
     }
+    if (N_DASH(c) >= 2 && N_DOT(c) == 0 && is_message_code(t, s, e)) return e;
     if (N_DOT(c) == 0 && other == 0 && N_DASH(c) == 0) { /* eth0: a stem of letters stays */
         size_t i = s;
         while (i < e && is_alpha(t[i])) i++;
@@ -913,6 +936,7 @@ static size_t run_plain(scanner *x, size_t s, size_t e, uint64_t c) {
         }
     }
     dotted_kind dotted = N_DOT(c) ? match_dotted(t, s, e) : DOTTED_WORD;
+    if (N_DOT(c) == 0 && N_DASH(c) == 0) e = base64_end(x, s, e);
     emit(x, s, e, dotted == DOTTED_HOST ? SLOT_HOST : SLOT_ID, dotted == DOTTED_PACKAGE);
     return e;
 }

@@ -63,6 +63,8 @@ static void slots_have_their_types(void **state) {
         {"uid:1000 a::b Class.method", "uid:<int> a::b Class.method"},
         {"com.example.app.Main x", "<id> x"},
         {"com.example.app.Main.run:12", "<id>"},
+        {"%SYS-5-RESTART: A-5-b NODE-5-12", "%SYS-5-RESTART: <id> <id>"},
+        {"x [aG9Xb29k3a1IZm9yAA==] y", "x [<id>] y"},
         {"98.35µs -4°C 5µ 7µsxy", "<unit> <unit> <unit> <int>µsxy"},
         {"订单12345成功", "订单<int>成功"},
         {"a\x01\x02z", "a<text>z"},
