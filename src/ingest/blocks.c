@@ -230,7 +230,7 @@ rc cutter_next(cutter *c, block *b, bool flush) {
         if (c->mid_line) return RC_AGAIN;
     }
     size_t n = 0, cut = 0, target = c->block_bytes;
-    for (;; target = MIN(target * 2, (size_t)BLOCK_BYTES_MAX)) {
+    for (;;) {
         bool dry = false; /* nothing more to read now */
         block_reserve(b, target, n);
         while (n < target && !dry) {
@@ -242,6 +242,7 @@ rc cutter_next(cutter *c, block *b, bool flush) {
         cut = dry && (c->ended || flush) ? n : log_format_boundary(c->format, str_make(b->p, n));
         MUST(cut <= n);
         if (cut > 0) break;
+        if (dry && c->eager) continue; /* the next read waits for more */
         if (dry) {
             put_back(c, b->p, n);
             return RC_AGAIN;
@@ -250,6 +251,7 @@ rc cutter_next(cutter *c, block *b, bool flush) {
             cut = cut_by_force(b, n);
             break;
         }
+        target = MIN(target * 2, (size_t)BLOCK_BYTES_MAX);
     }
     put_back(c, b->p + cut, n - cut);
     uint64_t dropped = 0;

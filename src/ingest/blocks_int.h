@@ -57,7 +57,7 @@ void cutter_release(cutter *c);
  * the next call. Empty when there are none (c->failure may say why). */
 str cutter_sample(cutter *c);
 /* Fills *b. RC_END: the text is over (c->failure says whether before its time). RC_AGAIN: a growing
- * or eager input has nothing complete now. flush: hand out an incomplete end too. Blocks do not
+ * input has nothing complete now. flush: hand out an incomplete end too. Blocks do not
  * depend on how the stream's reads were split, unless the input grows or is read eagerly. */
 MUST_CHECK rc cutter_next(cutter *c, block *b, bool flush);
 /* Bytes waiting for the rest of their record. */

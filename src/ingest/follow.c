@@ -130,7 +130,6 @@ static void drain(follow *w, tail *t, bool flush) {
         }
         block_trim(*w->b, w->f->block_bytes * 2);
         r = cutter_next(&t->cut, *w->b, flush);
-        if (r == RC_AGAIN && t->cut.eager) continue; /* the next read waits */
         if (r == RC_END) t->over = true;
         if (r != RC_OK) return;
         (*w->b)->input = t->in;
