@@ -115,10 +115,10 @@ typedef struct incident_evidence {
 } incident_evidence;
 
 typedef struct incident_finding {
-    finding f;        /* texts owned by the incident */
-    str input;        /* of refs[0]; empty when there is no reference */
-    bool in_incident; /* false: minor, or of another incident in the same data */
-    str anomaly_type; /* best rule; empty when none matched */
+    finding f;                /* texts owned by the incident */
+    str inputs[FINDING_REFS]; /* of each reference: path as a person would open it */
+    bool in_incident;         /* false: minor, or of another incident in the same data */
+    str anomaly_type;         /* best rule; empty when none matched */
     incident_text title;
     size_t evidence; /* first evidence line quoted for it */
 } incident_finding;

@@ -96,6 +96,13 @@ static str input_name(const source_report *report, const log_ref *ref) {
     return ref->file < report->count ? report->inputs[ref->file].name : STR_NONE;
 }
 
+static void keep_input_names(incident *in, const source_report *report, incident_finding *x) {
+    for (size_t i = 0; i < x->f.ref_count; i++) {
+        bool same = i > 0 && x->f.refs[i].file == x->f.refs[i - 1].file;
+        x->inputs[i] = same ? x->inputs[i - 1] : keep(in, input_name(report, &x->f.refs[i]));
+    }
+}
+
 rc rca_write_findings(const rca_input *in, const source_report *report, incident *ret, err *e) {
     size_t have = in->findings->items.n;
     ret->finding_count = MIN(have, (size_t)INCIDENT_FINDINGS_MAX);
@@ -111,7 +118,7 @@ rc rca_write_findings(const rca_input *in, const source_report *report, incident
         x->f.unit = keep(ret, x->f.unit);
         x->f.subject = keep(ret, x->f.subject);
         x->f.template_text = keep(ret, x->f.template_text);
-        if (x->f.ref_count) x->input = keep(ret, input_name(report, &x->f.refs[0]));
+        keep_input_names(ret, report, x);
         x->evidence = INCIDENT_NONE;
     }
     return RC_OK;

@@ -328,7 +328,7 @@ static void finding_row(page *h, const incident_finding *x) {
     }
     html_raw(h, "</td>");
     cell(h, "n", VIEW_FILL(v, TEXT_BITS, str_fmt(&v->mem, "%.0f", x->f.surprise_bits)));
-    cell(h, "", x->f.ref_count ? view_place(v, x->input, &x->f.refs[0]) : STR_NONE);
+    cell(h, "", x->f.ref_count ? view_place(v, x->inputs[0], &x->f.refs[0]) : STR_NONE);
     html_raw(h, "</tr>\n");
 }
 

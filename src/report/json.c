@@ -254,7 +254,7 @@ static void put_finding(json_writer *w, view *v, size_t i) {
     json_write_array(w);
     for (size_t k = 0; k < f->ref_count; k++) {
         json_write_object(w);
-        put_ref(w, k == 0 || f->refs[k].file == f->refs[0].file ? x->input : STR_NONE, &f->refs[k]);
+        put_ref(w, x->inputs[k], &f->refs[k]);
         json_write_object_end(w);
     }
     json_write_array_end(w);

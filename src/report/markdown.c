@@ -217,7 +217,7 @@ static void finding_row(md *m, const incident_finding *x) {
     ROW(m, view_level(v, x->f.level), view_clock(v, x->f.onset_ns),
         view_who(v, x->f.service, x->f.component), view_finding(v, &x->f),
         utf8_cut_bytes(x->f.template_text, 200), bits,
-        x->f.ref_count ? view_place(v, x->input, &x->f.refs[0]) : STR_NONE);
+        x->f.ref_count ? view_place(v, x->inputs[0], &x->f.refs[0]) : STR_NONE);
 }
 
 static void put_findings(md *m, bool minor) {

@@ -278,7 +278,7 @@ static void put_order(term *t) {
 /* What was odd, where, and the template, from the current column on. */
 static void put_finding(term *t, const incident_finding *x, size_t indent) {
     view *v = t->v;
-    str where = x->f.ref_count ? view_place(v, x->input, &x->f.refs[0]) : STR_NONE;
+    str where = x->f.ref_count ? view_place(v, x->inputs[0], &x->f.refs[0]) : STR_NONE;
     str head = str_fmt(&v->mem, "%.*s  %.*s%.*s%.*s  %.*s", STR_ARG(view_clock(v, x->f.onset_ns)),
                        STR_ARG(view_who(v, x->f.service, x->f.component)),
                        STR_ARG(view_text(v, TEXT_NAME_SEP)), STR_ARG(view_finding(v, &x->f)),
