@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks finished reports: check_reports.py SCHEMA FILE_OR_DIRECTORY...
+"""Checks finished reports: check_reports.py SCHEMA_DIRECTORY FILE_OR_DIRECTORY...
 
-  *.json   valid against the schema; references (evidence ids, finding numbers) resolve; shares add up
+  *.json   valid against its schema (by the file's name); references (evidence ids, finding numbers) resolve; shares add up
   *.html   well-formed (every tag closed in order), no script, no external resource, no duplicate id,
            every inner link has its target, every table row has as many cells as the head
   *.md     every table row has as many cells as its head, fences are closed
@@ -22,10 +22,13 @@ def check(condition, where, text):
         problems.append(f"{where}: {text}")
 
 
-def check_json(path, validator):
+def check_json(path, validators):
     doc = json.loads(path.read_text(encoding="utf-8"))
-    for error in validator.iter_errors(doc):
+    kind = path.stem if path.stem in validators else "report"
+    for error in validators[kind].iter_errors(doc):
         problems.append(f"{path}: {'/'.join(map(str, error.absolute_path))}: {error.message[:200]}")
+    if kind != "report":
+        return
     ids = [e["id"] for e in doc["evidence"]]
     check(ids == [f"E{i + 1}" for i in range(len(ids))], path, "evidence ids are not E1, E2 ...")
     findings = len(doc["findings"])
@@ -113,9 +116,11 @@ def check_markdown(path):
 
 
 def main():
-    schema = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    validator = jsonschema.Draft202012Validator(schema)
+    validators = {}
+    for path in Path(sys.argv[1]).glob("*.schema.json"):
+        schema = json.loads(path.read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator.check_schema(schema)
+        validators[path.name.split(".")[0]] = jsonschema.Draft202012Validator(schema)
     counts = {".json": 0, ".html": 0, ".md": 0}
     for argument in map(Path, sys.argv[2:]):
         for path in sorted(argument.iterdir()) if argument.is_dir() else [argument]:
@@ -123,7 +128,7 @@ def main():
                 continue
             counts[path.suffix] += 1
             if path.suffix == ".json":
-                check_json(path, validator)
+                check_json(path, validators)
             elif path.suffix == ".html":
                 check_html(path)
             else:

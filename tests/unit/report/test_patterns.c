@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "codec/json.h"
+#include "golden.h"
 #include "report/patterns.h"
 
 static const pattern_param params[] = {{S_INIT("user"), SLOT_INT}, {S_INIT(""), SLOT_IP}};
@@ -153,7 +154,31 @@ static void empty_sides_compare(void **state) {
     buf_release(&out);
 }
 
-int main(void) {
+static void finished_tables(void **state) {
+    (void)state;
+    static const char *const ends[] = {"txt", "json", "md"};
+    for (int format = PATTERNS_TEXT; format <= PATTERNS_MARKDOWN; format++) {
+        patterns_opts opts = {.format = (patterns_format)format, .params = true, .width = 100};
+        char name[64];
+        buf out;
+        diff(&opts, &out);
+        snprintf(name, sizeof(name), "patterns-diff.%s", ends[format]);
+        golden_compare(name, buf_str(&out));
+        buf_reset(&out);
+        err e = {0};
+        assert_int_equal(patterns_write(&list, &opts, &out, &e), RC_OK);
+        snprintf(name, sizeof(name), "patterns.%s", ends[format]);
+        golden_compare(name, buf_str(&out));
+        buf_release(&out);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s GOLDEN_DIRECTORY\n", argv[0]);
+        return 2;
+    }
+    golden_dir = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(differences_are_grouped_and_sorted),
         cmocka_unit_test(small_templates_can_be_left_out),
@@ -163,6 +188,7 @@ int main(void) {
         cmocka_unit_test(list_has_counts_shares_and_params),
         cmocka_unit_test(full_buffer_is_an_error),
         cmocka_unit_test(empty_sides_compare),
+        cmocka_unit_test(finished_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,12 +6,11 @@
 
 #include "../rca/fixture.h"
 #include "base/utf8.h"
+#include "golden.h"
 #include "report/report.h"
 #include "report/text.h"
 
 enum { REPORT_BYTES_MAX = 8 << 20 };
-
-static const char *golden_dir;
 
 static report_opts opts_of(report_format format, report_lang lang, unsigned width, bool color,
                            bool utf8) {
@@ -25,29 +24,6 @@ static void render(const incident *in, const report_opts *opts, buf *out) {
     if (report_write(in, opts, out, &e) != RC_OK) fail_msg("%s", e.msg);
 }
 
-static void compare(const char *name, str got) {
-    char path[1024];
-    snprintf(path, sizeof(path), "%s/%s", golden_dir, name);
-    if (getenv("FAULTLINE_REGENERATE")) {
-        FILE *f = fopen(path, "wb");
-        assert_non_null(f);
-        assert_int_equal(fwrite(got.p, 1, got.n, f), got.n);
-        fclose(f);
-        return;
-    }
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("%s is missing: run with FAULTLINE_REGENERATE=1", path);
-    char *want = malloc(REPORT_BYTES_MAX);
-    assert_non_null(want);
-    size_t n = fread(want, 1, REPORT_BYTES_MAX, f);
-    fclose(f);
-    size_t at = 0, line = 1;
-    while (at < n && at < got.n && want[at] == got.p[at]) line += want[at++] == '\n';
-    bool same = at == n && n == got.n;
-    free(want);
-    if (!same) fail_msg("%s differs from line %zu on", name, line);
-}
-
 static void golden(const incident *in, const char *name, report_format format, report_lang lang,
                    unsigned width, bool color, bool utf8) {
     static const char *const ends[] = {"txt", "md", "json", "html"};
@@ -56,7 +32,7 @@ static void golden(const incident *in, const char *name, report_format format, r
     report_opts opts = opts_of(format, lang, width, color, utf8);
     buf out;
     render(in, &opts, &out);
-    compare(file, buf_str(&out));
+    golden_compare(file, buf_str(&out));
     buf_release(&out);
 }
 
