@@ -12,6 +12,8 @@
 #include "algo/tails.h"
 #include "detect/detect_int.h"
 
+#define DISPERSION 0.1
+
 enum { WINDOWS_MIN = 8, PAST_MIN = 4, RECORDS_MIN = 10, ERRORS_MIN = 3, BASE_MAX = 4096 };
 
 void detect_errors(scan *s) {
@@ -35,7 +37,7 @@ void detect_errors(scan *s) {
         size_t from = 0, to = 0, width = 1;
         for (size_t scale = 1; s->n / scale >= WINDOWS_MIN; scale *= 2) {
             record_null null = {0};
-            double past_all = 0, past_bad = 0, top = 0;
+            double most = 0, past_all = 0, past_bad = 0, top = 0;
             size_t first = MAX(s->warmup / scale, (size_t)PAST_MIN);
             str name = intern_str(&s->p->service_names, (uint32_t)i);
             size_t known = scan_base_windows(s, NULL, name, false, scale, base_all, BASE_MAX);
@@ -45,6 +47,7 @@ void detect_errors(scan *s) {
                 for (size_t w = 0; w < known; w++) {
                     if (base_all[w] < RECORDS_MIN) continue;
                     record_null_add(&null, (base_bad[w] + 0.5) / (base_all[w] + 1));
+                    most = fmax(most, base_bad[w]);
                     top = fmax(top, base_bad[w] / base_all[w]);
                     past_all += base_all[w];
                     past_bad += base_bad[w];
@@ -57,12 +60,13 @@ void detect_errors(scan *s) {
                     e += bad[k];
                 }
                 if (n < RECORDS_MIN) continue;
-                double share = (e + 0.5) / (n + 1);
+                double share = (e + 0.5) / (n + 1), past = (double)null.past;
                 if (w >= first && e >= ERRORS_MIN && share > record_null_max(&null)) {
-                    double bits = record_null_bits(&null, share, 0);
+                    double bits = record_null_bits(&null, share, 0), usual = log2(past + 1);
+                    double mean = fmax(most, 1 / (past + 1));
+                    bits = fmin(bits, usual + tail_negbin_at_least((uint64_t)e, mean, DISPERSION));
                     double p = fmax(top, (past_bad + 0.5) / (past_all + 1));
-                    bits = fmin(bits, log2((double)null.past + 1) +
-                                          tail_binomial_at_least((uint64_t)e, (uint64_t)n, p));
+                    bits = fmin(bits, usual + tail_binomial_at_least((uint64_t)e, (uint64_t)n, p));
                     if (bits > best) {
                         best = bits;
                         from = w * scale;
@@ -73,6 +77,7 @@ void detect_errors(scan *s) {
                     }
                 }
                 record_null_add(&null, share);
+                most = fmax(most, e);
                 top = fmax(top, e / n);
                 past_all += n;
                 past_bad += e;

@@ -131,8 +131,13 @@ static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned 
         if (d <= spread || (i + 1 < n && fabs(q[i + 1] - center) < d / 2)) continue;
         double bits = log2((double)i + 1) + ALPHA * log2(d / spread);
         if (bits < needed) continue;
+        size_t top = i; /* it began here; how far it went shows later */
+        for (size_t j = i + 1; j < n && (q[j] - center) * (q[i] - center) > 0; j++) {
+            if (fabs(q[j] - center) > fabs(q[top] - center)) top = j;
+        }
+        bits = log2((double)i + 1) + ALPHA * log2(fabs(q[top] - center) / spread);
         level_candidate(s, t, series, k, at[i], (size_t)(&stat->periods.v[stat->periods.n] - at[i]),
-                        center, q[i], bits, needed);
+                        center, q[top], bits, needed);
         return true;
     }
     if (n < CREEP_PERIODS_MIN) return false;

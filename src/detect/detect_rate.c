@@ -11,12 +11,12 @@
  *     surprise = log2(past + 1) + alpha log2((x + c) / (max + c)),    if x > max, else 0
  *
  * The first term is exact for exchangeable windows (chance of a new record), the second extends the
- * tail as a power law with Hill's index of the past's largest windows, between 1 (no assumption of
- * a mean) and ALPHA_MAX. c keeps ratios of small counts small. The result is capped by the noise of
- * counting: log2(past + 1) + the negative binomial surprise of x when `max` is its mean.
- * Daily rhythm and jobs are part of the past peaks once seen; before, a common rise of everything
- * is recognised by the same test on the template's share of its service's other records: the
- * smaller surprise of the two counts.
+ * tail as a power law with Hill's index of the past's largest windows, less its standard error,
+ * between 1 (no assumption of a mean) and ALPHA_MAX. c keeps ratios of small counts small. The
+ * result is capped by the noise of counting: log2(past + 1) + the negative binomial surprise of x
+ * when `max` is its mean. Daily rhythm and jobs are part of the past peaks once seen; before, a
+ * common rise of everything is recognised by the same test on the template's share of its service's
+ * other records: the smaller surprise of the two counts.
  *
  * Drops are the same with 1 / (x + 1) in place of x: surprising is a window far below all of the
  * past; the last bucket, cut by the end of the log, is left out.
@@ -74,7 +74,8 @@ double record_null_bits(const record_null *r, double x, double scale) {
         k = k < 3 ? 3 : k > RECORD_TOP - 1 ? RECORD_TOP - 1 : k;
         double ascending[RECORD_TOP];
         for (size_t i = 0; i <= k; i++) ascending[k - i] = r->top[i];
-        alpha = stats_hill(ascending, k + 1, k, ALPHA_MAX);
+        double less = 1 - 0.5 / sqrt((double)k); /* by half its standard error */
+        alpha = less * stats_hill(ascending, k + 1, k, ALPHA_MAX / less);
         if (alpha < 1) alpha = 1;
     }
     return log2((double)r->past + 1) + alpha * log2((x + scale) / (max + scale));
