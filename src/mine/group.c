@@ -32,10 +32,16 @@
  *
  * Twin places: SHARED_MIN or more words that vary at one place vary at a place of another statement
  * too: values of one kind. ("session opened for user ann|bob|eve", "session closed for user
- * ann|bob|eve".) Opposites vary at one place only.
+ * ann|bob|eve".) Opposites vary at one place only. Where the two statements differ in one word,
+ * words and contexts form a grid ("of ann opened|closed|lost", "of bob opened|closed|lost"): its
+ * longer side is the value.
  *
  * Never values: words of which half or more are participles ("started", "stopping", ...). They say
  * what happened, however many there are.
+ *
+ * Words = slots: a rare value beside another rare one ("mallory" on "node17", once) has no shape
+ * that is equal but for one word. A shape that would equal a generalised one with slots at all its
+ * found places joins it. At the end, as it needs the places.
  *
  * Rounds: places found to be values are generalised, all at once, and the rules run again, at most
  * ROUNDS_MAX times.
@@ -48,7 +54,7 @@
  * H with one place changed costs O(1), and "delete one" over all places is linear in the tokens.
  *
  * Limits: SHAPE_TOKENS_MAX tokens of a shape are looked at; DELETE_MAX places and PARTS_TRIED_MAX
- * parts are tried per shape.
+ * parts are tried per shape, and PATTERNS_MAX patterns of up to PATTERN_PLACES_MAX found places.
  *
  * Rejected: Drain's tree by length (values of several words split; Drain3 issues 17, 66), Spell's
  * longest common subsequence over all pairs (quadratic), similarity thresholds (they merge
@@ -67,6 +73,8 @@ enum {
     ROUNDS_MAX = 4,
     DELETE_MAX = 64,
     PARTS_TRIED_MAX = 32,
+    PATTERNS_MAX = 64,
+    PATTERN_PLACES_MAX = 6,
     PARTS_TOKENS_MAX = 96, /* longer shapes are not taken apart */
     SHARED_MIN = 3,        /* words two places have in common, to be twins */
     TWIN_WORDS_MAX = 16,   /* words of a place that are looked up */
@@ -99,6 +107,7 @@ typedef struct gtok {
     bool key;     /* stands right before '=': never a value itself */
     uint8_t held; /* stands where values stand, see is_held */
     bool event;   /* a participle: "started", "starting" */
+    bool made;    /* a word that was found to be a value */
 } gtok;
 
 /* One shape's place in the work arrays. */
@@ -106,6 +115,7 @@ typedef struct gshape {
     uint32_t first, n; /* tokens */
     uint32_t words;
     uint64_t word_hash, full_hash; /* of the present (generalised) tokens */
+    uint64_t sum;                  /* of the tokens' terms */
 } gshape;
 
 typedef struct pair {
@@ -333,7 +343,7 @@ static void tokenize(grouping *g, const shape *s, gshape *gs) {
                 size_t to = t.offset + t.bytes;
                 uint8_t held =
                     key ? HELD_NOT : is_held(s, t.offset, to, after_equals ? equals : SIZE_MAX, k);
-                gtok word = {h, chunk, 0, GTOK_WORD, after_equals, key, held, is_event(w)};
+                gtok word = {h, chunk, 0, GTOK_WORD, after_equals, key, held, is_event(w), false};
                 if (push_tok(g, gs, word) && t.offset < span_end) {
                     g->tok.v[gs->first + span_at].span = (uint16_t)(gs->n - span_at);
                 }
@@ -740,6 +750,89 @@ static bool rule_word_is_slot(grouping *g) {
     return any;
 }
 
+/* Where the words stand that were found to be values in some shape of n tokens. */
+typedef struct pattern {
+    uint64_t hash;
+    uint32_t n;
+    uint16_t at[PATTERN_PLACES_MAX];
+    uint16_t places;
+} pattern;
+
+static int pattern_cmp(const void *a, const void *b) {
+    const pattern *x = a, *y = b;
+    return x->hash < y->hash ? -1 : x->hash > y->hash;
+}
+
+static bool pattern_of(const grouping *g, const gshape *gs, pattern *ret) {
+    *ret = (pattern){.hash = gs->n, .n = gs->n};
+    for (uint32_t i = 0; i < gs->n; i++) {
+        if (!g->tok.v[gs->first + i].made) continue;
+        if (ret->places == PATTERN_PLACES_MAX) return false;
+        ret->at[ret->places++] = (uint16_t)i;
+        ret->hash = mix64(ret->hash + i);
+    }
+    return ret->places >= 2;
+}
+
+/* Would this shape, with slots at the places of the pattern, be one that has them? */
+static void try_pattern(grouping *g, uint32_t s, const pattern *pat, const pair *rows, size_t n,
+                        const filter *seen) {
+    const gshape *gs = &g->shape[s];
+    const gtok *t = &g->tok.v[gs->first];
+    uint64_t sum = gs->sum;
+    uint32_t words = 0;
+    for (uint32_t k = 0; k < pat->places; k++) {
+        uint32_t i = pat->at[k];
+        if (t[i].kind == GTOK_WEAK || t[i].key || t[i].event) return;
+        words += t[i].kind == GTOK_WORD;
+        sum += term(HASH_STRONG, i) - term(tok_hash(&t[i]), i);
+    }
+    if (words < 2 || gs->words - words < g->m->tuning.context_min) return;
+    uint64_t key = mix64(mix64(sum + gs->n) ^ pat->hash);
+    if (!filter_has(seen, key)) return;
+    size_t p = lower_bound(rows, n, key);
+    if (p == n || rows[p].hash != key) return;
+    for (uint32_t k = 0; k < pat->places; k++) {
+        if (t[pat->at[k]].kind == GTOK_WORD) mark_token(g, gs, pat->at[k]);
+    }
+    join(g, s, rows[p].shape);
+}
+
+/* "words = slots": a rare value beside another rare one, at places that are known by now. */
+static void rule_words_are_slots(grouping *g) {
+    VEC(pattern) patterns = {0};
+    VEC(pair) rows = {0};
+    for (uint32_t s = 0; s < g->m->shape_count; s++) {
+        pattern pat;
+        gshape *gs = &g->shape[s];
+        gs->sum = token_sum(g, gs);
+        if (!pattern_of(g, gs, &pat)) continue;
+        vec_push(&rows, (pair){mix64(gs->full_hash ^ pat.hash), s});
+        vec_push(&patterns, pat);
+    }
+    if (rows.n) {
+        qsort(rows.v, rows.n, sizeof(pair), pair_cmp);
+        qsort(patterns.v, patterns.n, sizeof(pattern), pattern_cmp);
+        size_t n = 0;
+        for (size_t i = 0; i < patterns.n && n < PATTERNS_MAX; i++) {
+            if (n == 0 || patterns.v[i].hash != patterns.v[n - 1].hash) {
+                patterns.v[n++] = patterns.v[i];
+            }
+        }
+        filter seen = filter_new(rows.n);
+        for (size_t i = 0; i < rows.n; i++) bitset_add(seen.bits, rows.v[i].hash & seen.mask);
+        for (uint32_t s = 0; s < g->m->shape_count; s++) {
+            for (size_t k = 0; k < n; k++) {
+                if (patterns.v[k].n != g->shape[s].n) continue;
+                try_pattern(g, s, &patterns.v[k], rows.v, rows.n, &seen);
+            }
+        }
+        mem_free(seen.bits);
+    }
+    vec_release(&patterns);
+    vec_release(&rows);
+}
+
 static int part_cmp(const void *a, const void *b) {
     const part *x = a, *y = b;
     if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
@@ -807,7 +900,10 @@ static bool rule_part_is_slot(grouping *g) {
 
 static void apply_round(grouping *g) {
     for (size_t i = 0; i < g->tok.n; i++) {
-        if (g->mark[i / 64] >> (i % 64) & 1) g->tok.v[i].kind = GTOK_STRONG;
+        gtok *t = &g->tok.v[i];
+        bool now = g->mark[i / 64] >> (i % 64) & 1;
+        t->made |= now && t->kind == GTOK_WORD;
+        if (now) t->kind = GTOK_STRONG;
     }
     memset(g->mark, 0, (g->tok.n / 64 + 1) * sizeof(uint64_t));
     for (uint32_t s = 0; s < g->m->shape_count; s++) {
@@ -926,6 +1022,7 @@ void group_shapes(miner *m) {
         apply_round(&g);
         index_round(&g);
     }
+    if (m->tuning.word_slot) rule_words_are_slots(&g);
     store_groups(&g);
     store_places(&g);
     vec_release(&g.found);

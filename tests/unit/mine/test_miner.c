@@ -579,6 +579,26 @@ static void test_values_places(void **state) {
     miner_free(m);
 }
 
+/* Two rare values in one line: no other line is equal but for one word. */
+static void test_two_rare_values(void **state) {
+    (void)state;
+    static const char *const user[] = {"ann", "bob",  "eve",  "dan",  "ivy",
+                                       "joe", "kate", "leon", "mona", "nick"};
+    miner *m = new_miner(NULL);
+    char line[96];
+    for (size_t i = 0; i < 10; i++) {
+        (void)snprintf(line, sizeof(line), "job %zu given by %s to queue short", i, user[i]);
+        add(m, line);
+        (void)snprintf(line, sizeof(line), "job %zu given by ann to queue q%c", i, (char)('a' + i));
+        add(m, line);
+    }
+    assert_true(
+        together(m, "job 77 given by zoe to queue huge", "job 5 given by ann to queue short"));
+    assert_false(
+        together(m, "job 77 given by zoe to node huge", "job 5 given by ann to queue short"));
+    miner_free(m);
+}
+
 /* What happened is no value, however many things happen to however many. */
 static void test_many_opposites(void **state) {
     (void)state;
@@ -639,6 +659,7 @@ static void test_grid_of_opposites(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_places),
+        cmocka_unit_test(test_two_rare_values),
         cmocka_unit_test(test_many_opposites),
         cmocka_unit_test(test_brackets_stay),
         cmocka_unit_test(test_grid_of_opposites),
