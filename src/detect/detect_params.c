@@ -250,7 +250,7 @@ static void new_values(scan *s, const tmpl *t, const log_series *series, unsigne
         c.f.direction = 1;
         c.f.surprise_bits = bits;
         c.f.from_ns = c.f.onset_ns = v->first.ns;
-        c.f.to_ns = v->last.ns;
+        c.f.to_ns = v->last_ns;
         c.f.observed = (double)v->count;
         c.f.unit = S("lines");
         c.f.record_count = v->count;

@@ -23,7 +23,8 @@
  * to PROFILE_VALUES_MAX, beyond which the slot is open and costs nothing any more. Identifiers,
  * hexadecimal numbers and times are not watched.
  *
- * Bounds: max_series; max_bytes of content. Content over the limit first widens the buckets (down
+ * Bounds: max_series; max_bytes of content. Over half of it no further
+ * series get parameters; content over the limit first widens the buckets (down
  * to 64 of them), then no new series and no new parameters are taken (counted). The first is
  * independent of the order of records, the second cannot be.
  *
@@ -35,13 +36,25 @@
 #include "base/rng.h"
 #include "detect/profile_int.h"
 
-enum { SERIES_DEFAULT = 65536, BUCKETS_MIN = 64, COMPONENTS_MAX = 16384 };
+enum { SERIES_DEFAULT = 65536, BUCKETS_MIN = 64, COMPONENTS_MAX = 16384, BYTES_DEFAULT = 96 << 20 };
 
 int place_cmp(const place *a, const place *b) {
     if (a->ns != b->ns) return a->ns < b->ns ? -1 : 1;
     if (a->file != b->file) return a->file < b->file ? -1 : 1;
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
+
+/* Most series are rare and have one or two entries: grows by half, from one. */
+#define tight_push(vec, ...)                                                                       \
+    do {                                                                                           \
+        if ((vec)->n == (vec)->cap) {                                                              \
+            size_t cap_ = (vec)->cap + (vec)->cap / 2 + 1;                                         \
+            (vec)->v =                                                                             \
+                mem_realloc((vec)->v, (vec)->cap * sizeof(*(vec)->v), cap_ * sizeof(*(vec)->v));   \
+            (vec)->cap = cap_;                                                                     \
+        }                                                                                          \
+        (vec)->v[(vec)->n++] = __VA_ARGS__;                                                        \
+    } while (0)
 
 /* -- buckets -- */
 
@@ -67,7 +80,7 @@ static bool bucket_add(bucket_counts *v, size_t *last, int64_t bucket, uint64_t 
         i = bucket_find(v, bucket);
         *last = i;
         if (i == v->n || v->v[i].bucket != bucket) {
-            vec_push(v, (bucket_count){0});
+            tight_push(v, (bucket_count){0});
             memmove(&v->v[i + 1], &v->v[i], (v->n - 1 - i) * sizeof(*v->v));
             v->v[i] = (bucket_count){.bucket = bucket, .count = count, .first = *first};
             return true;
@@ -126,7 +139,7 @@ static param_period *period_at(log_profile *p, param_stat *s, int64_t period) {
     while (i > 0 && s->periods.v[i - 1].period >= period) i--; /* few, and mostly at the end */
     s->last_period = i;
     if (i < s->periods.n && s->periods.v[i].period == period) return &s->periods.v[i];
-    vec_push(&s->periods, (param_period){0});
+    tight_push(&s->periods, (param_period){0});
     memmove(&s->periods.v[i + 1], &s->periods.v[i], (s->periods.n - 1 - i) * sizeof(*s->periods.v));
     s->periods.v[i] = (param_period){.period = period};
     p->bytes += sizeof(param_period);
@@ -182,7 +195,7 @@ static void value_add(log_profile *p, param_stat *s, const param_value *v) {
                 values_open(p, s);
                 return;
             }
-            vec_push(&s->values, (param_value){0});
+            tight_push(&s->values, (param_value){0});
             memmove(&s->values.v[i + 1], &s->values.v[i],
                     (s->values.n - 1 - i) * sizeof(*s->values.v));
             s->values.v[i] = *v;
@@ -193,7 +206,7 @@ static void value_add(log_profile *p, param_stat *s, const param_value *v) {
     param_value *known = &s->values.v[i];
     known->count += v->count;
     if (place_cmp(&v->first, &known->first) < 0) known->first = v->first;
-    if (place_cmp(&v->last, &known->last) > 0) known->last = v->last;
+    if (v->last_ns > known->last_ns) known->last_ns = v->last_ns;
 }
 
 static bool may_be_number(uint8_t type) {
@@ -217,7 +230,7 @@ static void param_feed(log_profile *p, param_stat *s, str text, uint8_t type, in
         period_number(p, period_at(p, s, bucket >> PROFILE_PERIOD_SHIFT), v, at);
     }
     if (s->open || !may_be_closed(type) || text.n > 4 * (size_t)PROFILE_VALUE_BYTES) return;
-    param_value value = {.hash = str_hash(text), .count = 1, .first = *at, .last = *at};
+    param_value value = {.hash = str_hash(text), .count = 1, .first = *at, .last_ns = at->ns};
     if (s->last_value < s->values.n && s->values.v[s->last_value].hash == value.hash) {
         value_add(p, s, &value); /* the text is known */
         return;
@@ -256,7 +269,9 @@ log_profile *log_profile_new(const log_profile_opts *opts) {
     log_profile *p = mem_new(log_profile);
     if (opts) p->opts = *opts;
     if (!p->opts.max_series) p->opts.max_series = SERIES_DEFAULT;
-    if (!p->opts.max_bytes) p->opts.max_bytes = (size_t)96 << 20;
+    if (!p->opts.max_bytes) p->opts.max_bytes = BYTES_DEFAULT;
+    /* Vectors have up to half as much room again as content; content is what is counted. */
+    p->opts.max_bytes = p->opts.max_bytes / 3 * 2;
     p->first_ns = p->last_ns = TS_NONE;
     intern_init(&p->service_names, "service names", PROFILE_SERVICES_MAX, 1 << 20);
     intern_init(&p->components, "components", COMPONENTS_MAX, 4 << 20);
@@ -401,7 +416,10 @@ static void feed_params(log_profile *p, log_series *s, const log_record *r, int6
     unsigned slots = MIN(r->slot_count, (uint32_t)PROFILE_SLOTS_MAX);
     if (!slots) return;
     if (!s->params) {
-        if (p->full) return;
+        if (p->full || p->bytes > p->opts.max_bytes / 2) {
+            p->params_dropped++;
+            return;
+        }
         s->params = mem_new_n(param_stat, slots);
         s->slot_count = (uint8_t)slots;
         p->bytes += slots * sizeof(param_stat);

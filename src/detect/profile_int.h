@@ -14,7 +14,7 @@ enum {
     PROFILE_PERIOD_SHIFT = 5, /* a period of parameter statistics is 32 buckets */
     PROFILE_SLOTS_MAX = 12,   /* parameters of a shape that are watched */
     PROFILE_VALUES_MAX = 32,  /* different values of a closed set */
-    PROFILE_VALUE_BYTES = 40,
+    PROFILE_VALUE_BYTES = 31,
 };
 
 /* A record: where and when. Order: time, file, offset. */
@@ -55,7 +55,8 @@ typedef struct param_period {
 
 typedef struct param_value {
     uint64_t hash, count;
-    place first, last;
+    place first;
+    int64_t last_ns;
     uint8_t text_bytes;
     char text[PROFILE_VALUE_BYTES];
 } param_value;
@@ -108,6 +109,7 @@ struct log_profile {
     size_t last_timeline;
     size_t bytes; /* of what the vectors hold */
     uint64_t records, errors, warnings, without_time, not_kept;
+    uint64_t params_dropped; /* records whose parameters found no room */
     int64_t first_ns, last_ns;
     /* the last service text, to save a lookup */
     str last_service_text;
