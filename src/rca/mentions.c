@@ -12,7 +12,7 @@
  *                  "order_service-7f9c" (a prefix that ends at '-') are the same. A name that is a
  *                  plain word ("payment") would be found in any prose, so it counts only where the
  *                  text treats it as a peer: "payment:8080", "//payment/", "calling payment",
- *                  "payment service".
+ *                  "payment service", "payment answered". Generic ones ("api"): as a host only.
  *   dependencies   deps[] below: exact words and prefixes, plus well-known ports.
  *
  * Hosts: the authority of a URL, host:port, and domain names with a usual last label. The first
@@ -69,7 +69,8 @@ static const dependency deps[] = {
     {"openai", 0, "openai"},
     {"anthropic", 0, "anthropic"},
     /* Client-side pools that do not say which database: resolved by rca when only one is named. */
-    {"database", 0, "hikari* jdbc* dbcp* c3p0 sqlalchemy datasource*"},
+    {"database", 0,
+     "hikari* jdbc* dbcp* c3p0 sqlalchemy datasource* sql sqlstate sqlexception* hibernate*"},
 };
 
 static const char *const generic_names[] = {
@@ -83,7 +84,9 @@ static const char *const peer_before[] = {
     "to",        "calling",    "call",       "upstream", "service", "host",   "backend",
     "target",    "dependency", "peer",       "against",  "contact", "server", "destination",
     "container", "pod",        "deployment", "unit",     "instance"};
-static const char *const peer_after[] = {"service", "svc", "server", "backend", "upstream", "api"};
+static const char *const peer_after[] = {"service",  "svc",       "server",      "backend",
+                                         "upstream", "api",       "answered",    "returned",
+                                         "replied",  "responded", "unavailable", "unreachable"};
 static const char *const caller_before[] = {"client",   "caller",  "consumer", "requester",
                                             "referrer", "referer", "useragent"};
 static const char *const from_before[] = {"request", "requests", "call",     "calls",
@@ -94,6 +97,9 @@ static const char *const host_labels[] = {"com", "net", "org",   "io",  "local",
 static const char *const file_labels[] = {"java", "py",  "go", "js",    "ts", "c",
                                           "cc",   "cpp", "rb", "cs",    "rs", "php",
                                           "kt",   "h",   "so", "scala", "log"};
+
+/* Where a name counts: anywhere; where the text treats it as a peer; as the host of an address. */
+typedef enum name_class { ANYWHERE = 0, AS_PEER, AS_HOST } name_class;
 
 static char fold(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -127,18 +133,18 @@ void name_book_init(name_book *b) {
     intern_init(&b->keys, "name book", KEYS_MAX, KEY_TEXT_MAX);
     b->cap = KEYS_MAX;
     b->names = mem_new_n(str, b->cap);
-    b->in_context = mem_new_n(bool, b->cap);
+    b->where = mem_new_n(uint8_t, b->cap);
 }
 
 void name_book_release(name_book *b) {
     if (!b->names) return;
     intern_release(&b->keys);
     mem_free(b->names);
-    mem_free(b->in_context);
+    mem_free(b->where);
     memset(b, 0, sizeof(*b));
 }
 
-static void add_key(name_book *b, str key, str name, bool in_context) {
+static void add_key(name_book *b, str key, str name, name_class where) {
     char folded[TOKEN_MAX];
     size_t n = fold_name(key, folded);
     if (n < 2) return;
@@ -146,7 +152,7 @@ static void add_key(name_book *b, str key, str name, bool in_context) {
     uint32_t id = intern_put(&b->keys, str_make(folded, n));
     if (id == INTERN_NONE || id < before) return; /* the first name keeps the key */
     b->names[id] = name;
-    b->in_context[id] = in_context;
+    b->where[id] = (uint8_t)where;
 }
 
 static bool plain_word(str s) {
@@ -168,15 +174,20 @@ void name_book_add(name_book *b, str name) {
         }
         last = str_sub(last, 0, dot);
     }
-    if (last.n < 2 || IN(last, generic_names)) return;
-    add_key(b, last, name, plain_word(last) && mention_dependency_of(last).n == 0);
+    if (last.n < 2) return;
+    if (IN(last, generic_names)) {
+        add_key(b, last, name, AS_HOST);
+        return;
+    }
+    bool plain = plain_word(last) && mention_dependency_of(last).n == 0;
+    add_key(b, last, name, plain ? AS_PEER : ANYWHERE);
     static const char *const ends[] = {"-service", "_service", "service", "-svc",
                                        "-server",  "-api",     "-app"};
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         str end = str_c(ends[i]);
         if (last.n < end.n + 3 || !str_eq_nocase(str_from(last, last.n - end.n), end)) continue;
         str stem = str_sub(last, 0, last.n - end.n);
-        if (!IN(stem, generic_names)) add_key(b, stem, name, true);
+        if (!IN(stem, generic_names)) add_key(b, stem, name, AS_PEER);
         break;
     }
 }
@@ -272,7 +283,8 @@ static bool find_known(finder *f, size_t from, size_t to) {
         size_t n = fold_name(str_sub(f->line, from, end - from), folded);
         uint32_t id = n ? intern_get(&f->book->keys, str_make(folded, n)) : INTERN_NONE;
         if (id == INTERN_NONE) continue;
-        if (f->book->in_context[id] && !(end == to && peer_context(f, from, to))) continue;
+        if (f->book->where[id] == AS_HOST) continue;
+        if (f->book->where[id] == AS_PEER && !(end == to && peer_context(f, from, to))) continue;
         found(f, MENTION_KNOWN, f->book->names[id], names_caller(f));
         return true;
     }
@@ -284,6 +296,13 @@ static bool numeric_host(str host) {
         if (!is_digit(host.p[i]) && host.p[i] != '.') return false;
     }
     return true;
+}
+
+static bool public_domain(str host) {
+    static const char *const labels[] = {"com", "net",   "org", "io", "cn",
+                                         "dev", "cloud", "app", "ai"};
+    size_t dot = str_rfind_char(host, '.');
+    return dot != STR_NPOS && IN(str_from(host, dot + 1), labels);
 }
 
 static bool has_capital(str s) {
@@ -312,11 +331,13 @@ static void found_host(finder *f, size_t from, size_t to, uint64_t port, bool ur
         char folded[TOKEN_MAX];
         size_t n = fold_name(label, folded);
         uint32_t id = n ? intern_get(&f->book->keys, str_make(folded, n)) : INTERN_NONE;
-        if (id != INTERN_NONE) {
+        /* "api.maps.example.com" is not our "api". */
+        bool ours = id != INTERN_NONE && (f->book->where[id] == ANYWHERE || !public_domain(host));
+        if (ours) {
             found(f, MENTION_KNOWN, f->book->names[id], names_caller(f));
             return;
         }
-        if (find_known(f, from, from + label.n)) return;
+        if (id == INTERN_NONE && find_known(f, from, from + label.n)) return;
     }
     str dep = numeric ? STR_NONE : mention_dependency_of(host);
     /* "2026-06-22T11:25:06": a host without a dot begins with a letter. */

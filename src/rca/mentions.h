@@ -25,15 +25,16 @@ typedef struct mention {
 } mention;
 
 typedef struct name_book {
-    intern keys;      /* folded forms */
-    str *names;       /* by key: the name as added */
-    bool *in_context; /* by key: a plain word, counted only where the text treats it as a peer */
+    intern keys;    /* folded forms */
+    str *names;     /* by key: the name as added */
+    uint8_t *where; /* by key: in which contexts it counts */
     size_t cap;
 } name_book;
 
 void name_book_init(name_book *b);
 void name_book_release(name_book *b);
-/* `name` is borrowed until release. Generic names ("app", "server", "main") are not added. */
+/* `name` is borrowed until release. Generic names ("app", "api", "main") count as the host of an
+ * address only. */
 void name_book_add(name_book *b, str name);
 
 /* Distinct mentions in order of appearance. Frames of stack traces are not looked at. */

@@ -17,11 +17,16 @@
  *                 CORROBORATED. Without lines of its own: NAMED_BELIEF. With normal lines:
  *                 QUIET_BELIEF. When b's own failures begin after those of a: LATE_BELIEF of its
  *                 strength, but not less than with normal lines.
- *   explained(a)  sum over failing f of a of v(f) max(belief(b) named in f) / sum v(f), where v(f)
- *                 is weight(f), less the later f is after a's onset: what a said first counts
- *   early(a)      1 / (1 + (onset(a) - first onset) / tau), tau = a quarter of the spread
+ *   share(a, b)   sum of v(f) belief(b) over failing f of a that name b / sum of v(f), where v(f)
+ * is weight(f), less the later f is after a's onset: what a said first counts explained(a)  sum of
+ * share(a, b) over b mass(b)       strength(b) + EXPLAIN sum of mass(a) share(a, b) over a: what is
+ * explained in a moves on to what explains it, along the whole chain early(a)      1 / (1 +
+ * (onset(a) - first onset) / tau), tau = a quarter of the spread
  *
- *   score(a) = early(a) (1 - EXPLAIN explained(a)) (OWN strength(a) + BLAME blamed(a) trust(a))
+ *   tier(a)       by name: BOTTOM for data stores, brokers and the like, which others call and
+ *                 which call nobody; TOP for gateways, proxies and front ends, which nobody calls
+ *
+ *   score(a) = tier(a) early(a) mass(a) (1 - EXPLAIN explained(a))
  *
  * The rule base has no part in it. Onset of an entity: its first failing fact that has at least a
  * quarter of the weight of its heaviest one, so that a faint early oddity does not make it first.
@@ -32,16 +37,17 @@
  * of the winner is part of the same story), with the strength of the evidence, and is lower without
  * times. It is a monotone map chosen by hand, not fitted: stated as such in the report's schema.
  *
- * Cost O(facts x mentions + entities^2). Rejected: PageRank over the blame graph (with a dozen
- * nodes it says the same and cannot be explained to the reader). */
+ * Cost O(facts x mentions + rounds x entities^2). Source of the idea of moving explained evidence
+ * to the callee: MicroRCA and MonitorRank (random walks from the anomalous to what they call),
+ * without the walk's restart, whose strength would have to be chosen per system. */
 #include <math.h>
 
 #include "rca/rca_int.h"
 
 static const double CORROBORATED = 0.85, NAMED_BELIEF = 0.8, QUIET_BELIEF = 0.35;
 static const double LATE_BELIEF = 0.5, NAMED_AHEAD_S = 60, ANSWERED = 0.4, WITNESS_S = 30;
-static const double EXPLAIN = 0.85, OWN = 0.6, BLAME = 0.6;
-static const double SIGNIFICANT_SHARE = 0.25;
+static const double EXPLAIN = 0.85;
+static const double SIGNIFICANT_SHARE = 0.25, BOTTOM = 1.25, TOP = 0.8;
 
 double fact_weight(const finding *f, bool *ret_failing) {
     static const double by_level[] = {0.1, 0.25, 0.6, 0.85, 1.0};
@@ -163,11 +169,14 @@ static str service_for(const ranking *r, const log_profile *profile, str depende
 
 static bool says_unanswered(const fact *f) {
     static const char *const words[] = {
-        "timeout",     "timed out",     "time out",     "refused",     "unreachable", "reset",
-        "unavailable", "not available", "no such host", "unknownhost", "closed",      "connect",
-        "lost",        "slow",          "overload",     "throttl",     "exceed",      "too many",
-        "down",        "expired",       "handshake",    "no route",    "latency",     "respond",
-        "blocked",     "deadline",      "eof",          "broken pipe", "resolve",     "unhealthy"};
+        "timeout",       "timed out",     "time out",      "refused",      "unreachable",
+        "reset",         "unavailable",   "not available", "no such host", "unknownhost",
+        "closed",        "connect",       "lost",          "slow",         "overload",
+        "throttl",       "exceed",        "too many",      "down",         "expired",
+        "handshake",     "no route",      "latency",       "respond",      "blocked",
+        "deadline",      "eof",           "broken pipe",   "resolve",      "unhealthy",
+        "out of memory", "maxmemory",     "no space",      "readonly",     "read only",
+        "shutting down", "recovery mode", "crash",         "502",          "503"};
     for (size_t t = 0; t < f->text_count; t++) {
         for (size_t i = 0; i < ARRAY_LEN(words); i++) {
             if (str_find_nocase(f->texts[t], str_c(words[i]), 0) != STR_NPOS) return true;
@@ -283,25 +292,49 @@ static double belief(const ranking *r, int a, int b) {
     return late ? MAX(QUIET_BELIEF, LATE_BELIEF * c->e.strength) : MAX(CORROBORATED, c->e.strength);
 }
 
+/* Fills share[a][b]: how much of what a suffers b explains; their sum over b is explained(a). */
 static void explain_away(ranking *r) {
-    double sum[ENTITIES_MAX] = {0}, by_others[ENTITIES_MAX] = {0};
+    double sum[ENTITIES_MAX] = {0};
     for (size_t i = 0; i < r->fact_count; i++) {
         const fact *f = &r->facts[i];
         if (!f->failing || f->entity == RANK_NONE) continue;
         double best = 0;
+        int by = RANK_NONE; /* the most believable one; of equals the one named first */
         for (size_t k = 0; k < f->mention_count; k++) {
             int b = f->mentioned[k];
             if (b == RANK_NONE || b == f->entity || f->mentions[k].incoming) continue;
-            bool answered = answered_only(r, f, k);
-            best = MAX(best, belief(r, f->entity, b) * (answered ? ANSWERED : 1));
+            double x = belief(r, f->entity, b) * (answered_only(r, f, k) ? ANSWERED : 1);
+            if (x <= best) continue;
+            best = x;
+            by = b;
         }
         double after = MAX(0, f->at - r->cand[f->entity].at - r->slack);
         double v = f->weight / (1 + (r->ordered ? after / (2 * r->slack) : 0));
         sum[f->entity] += v;
-        by_others[f->entity] += v * best;
+        if (by != RANK_NONE) r->share[f->entity][by] += v * best;
     }
     for (size_t a = 0; a < r->cand_count; a++) {
-        r->cand[a].e.explained = sum[a] > 0 ? by_others[a] / sum[a] : 0;
+        for (size_t b = 0; b < r->cand_count; b++) {
+            if (sum[a] > 0) r->share[a][b] /= sum[a];
+            r->cand[a].e.explained += r->share[a][b];
+        }
+    }
+}
+
+/* mass(b) = strength(b) + EXPLAIN sum over a of mass(a) share(a, b), by iteration: shares add up to
+ * one at most, so it converges like EXPLAIN^n. */
+static void flow(const ranking *r, double *mass) {
+    enum { ROUNDS = 40 };
+    double next[ENTITIES_MAX];
+    for (size_t b = 0; b < r->cand_count; b++) mass[b] = r->cand[b].e.strength;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (size_t b = 0; b < r->cand_count; b++) {
+            next[b] = r->cand[b].e.strength;
+            for (size_t a = 0; a < r->cand_count; a++) {
+                next[b] += EXPLAIN * mass[a] * r->share[a][b];
+            }
+        }
+        memcpy(mass, next, r->cand_count * sizeof(*mass));
     }
 }
 
@@ -313,6 +346,18 @@ static bool ranks_before(const ranking *r, int x, int y) {
     return str_cmp(a->e.name, b->e.name) < 0;
 }
 
+static double tier(const candidate *c) {
+    static const char *const top[] = {"gateway", "ingress",      "nginx",        "haproxy",
+                                      "envoy",   "traefik",      "proxy",        "frontend",
+                                      "bff",     "loadbalancer", "load-balancer"};
+    str name = c->e.service.n ? c->e.service : c->e.name;
+    if (c->failing_facts && mention_dependency_of(name).n) return BOTTOM;
+    for (size_t i = 0; i < ARRAY_LEN(top); i++) {
+        if (str_find_nocase(name, str_c(top[i]), 0) != STR_NPOS) return TOP;
+    }
+    return 1;
+}
+
 static void score(ranking *r) {
     double first = (double)INFINITY, last = -(double)INFINITY;
     for (size_t i = 0; i < r->cand_count; i++) {
@@ -321,14 +366,13 @@ static void score(ranking *r) {
         last = MAX(last, r->cand[i].at);
     }
     r->spread = last > first ? last - first : 0;
-    double tau = MAX(r->slack * 2, r->spread / 4);
+    double tau = MAX(r->slack * 2, r->spread / 4), mass[ENTITIES_MAX];
+    flow(r, mass);
     for (size_t i = 0; i < r->cand_count; i++) {
         candidate *c = &r->cand[i];
         double late = c->at < (double)INFINITY ? MAX(0, c->at - first - r->slack / 2) : r->spread;
         double early = r->ordered && tau > 0 ? 1 / (1 + late / tau) : 1;
-        double trust = c->failing_facts ? 1 : c->has_lines ? QUIET_BELIEF : NAMED_BELIEF;
-        c->e.score = early * (1 - EXPLAIN * c->e.explained) *
-                     (OWN * c->e.strength + BLAME * c->e.blamed * trust);
+        c->e.score = tier(c) * early * mass[i] * (1 - EXPLAIN * c->e.explained);
         int at = (int)i;
         for (; at > 0 && ranks_before(r, (int)i, r->order[at - 1]); at--) {
             r->order[at] = r->order[at - 1];
@@ -393,7 +437,7 @@ int rank_cause(const ranking *r, int e) {
         if (!f->rule) continue;
         double related = f->entity == e ? 1 : 0; /* whose words these are */
         for (size_t k = 0; k < f->mention_count; k++) {
-            if (f->mentioned[k] == e && !f->mentions[k].incoming) related = MAX(related, 0.7);
+            if (f->mentioned[k] == e && !f->mentions[k].incoming) related = MAX(related, 0.5);
         }
         double tau = MAX(r->slack * 2, r->spread / 4);
         /* Others may have seen it better ("killed process"), if they say so at the same time. */
@@ -401,7 +445,7 @@ int rank_cause(const ranking *r, int e) {
         if (related <= 0 && f->f->level >= LEVEL_MEDIUM && r->timed && same_time) related = 0.3;
         double late = MAX(0, f->at - r->cand[e].at - r->slack);
         /* Milder than in score(): what the entity ended with may say best what it had. */
-        double early = r->ordered && tau > 0 ? 0.5 + 0.5 / (1 + late / tau) : 1;
+        double early = r->ordered && tau > 0 ? 0.7 + 0.3 / (1 + late / tau) : 1;
         /* That a rule knows the words says more here than how surprising they were. */
         double value =
             related * early * (0.4 + 0.6 * f->weight) * (0.1 + 0.9 * f->rule->cause_rank / 100.0);

@@ -49,6 +49,7 @@ typedef struct ranking {
     candidate cand[ENTITIES_MAX];
     size_t cand_count;
     double blame[ENTITIES_MAX][ENTITIES_MAX]; /* [a][b]: how much failures of a name b */
+    double share[ENTITIES_MAX][ENTITIES_MAX]; /* [a][b]: how much of a's failures b explains */
     int blame_fact[ENTITIES_MAX][ENTITIES_MAX];
     uint64_t blame_records[ENTITIES_MAX][ENTITIES_MAX];
     int order[ENTITIES_MAX]; /* candidates, best first */

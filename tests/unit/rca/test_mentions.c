@@ -45,7 +45,11 @@ static void known_names_in_their_forms(void **state) {
                         "order-service");
     assert_string_equal(found_in("CartService said no"), "com.shop.CartService");
     assert_string_equal(found_in("the reorder-services list"), "");
-    assert_string_equal(found_in("app failed"), ""); /* generic names are not added */
+    assert_string_equal(found_in("app failed"), ""); /* a generic name */
+    assert_string_equal(found_in("POST http://app:9000/x failed"), "app");
+    assert_string_equal(found_in("https://app.prod.svc:9000/x failed"), "app");
+    assert_string_equal(found_in("https://app.maps.example.com/x failed"), "app.maps.example.com");
+    assert_string_equal(found_in("https://payment.example.com/x failed"), "payment.example.com");
 }
 
 static void plain_words_need_a_peer_context(void **state) {
@@ -55,6 +59,7 @@ static void plain_words_need_a_peer_context(void **state) {
     assert_string_equal(found_in("GET http://payment/charge: timeout"), "payment");
     assert_string_equal(found_in("dial payment:8080"), "payment");
     assert_string_equal(found_in("the payment service is slow"), "payment");
+    assert_string_equal(found_in("payment answered 500"), "payment");
     assert_string_equal(found_in("inventory count is 7"), "");
     assert_string_equal(found_in("dial inventory:8080: refused"), "inventory-service");
 }
