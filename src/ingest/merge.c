@@ -113,6 +113,7 @@ static rc advance(merge *m, cursor *c, err *e) {
             r = cutter_next(&c->cut, &c->b, false);
             if (r != RC_OK) return RC_END;
             c->b.input = c->in;
+            if (block_outside(m->f, &m->flt, &c->cut, &c->b)) continue;
             walk_start(&c->walk, &c->b);
             c->have_block = true;
             ticker_tell(&m->t, stream_raw_at(c->cut.in), false);

@@ -15,7 +15,7 @@
 #include "sys/clock.h"
 #include "sys/fs.h"
 
-enum { READ_BLOCK_BYTES = 1 << 20, INPUT_FILES_MAX = 65536, DIR_DEPTH_MAX = 32 };
+enum { READ_BLOCK_BYTES = 512 << 10, INPUT_FILES_MAX = 65536, DIR_DEPTH_MAX = 32 };
 
 typedef struct ingest_opts {
     const str *paths; /* files, directories, globs, "-" */

@@ -97,6 +97,10 @@ void walk_start(block_walk *w, const block *b);
  * service, counts. RC_END when the block is used up. A batch may come out empty. */
 MUST_CHECK rc walk_next(files *f, block_walk *w, const record_filter *flt, log_batch *batch);
 
+/* True when all of a block just cut (c->last_ns is its end) lies outside the time range by far; it
+ * is then counted as read. */
+bool block_outside(files *f, const record_filter *flt, const cutter *c, const block *b);
+
 /* Progress, told at most every PROGRESS_NS. One thread. */
 typedef struct ticker {
     files *f;

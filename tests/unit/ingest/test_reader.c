@@ -402,6 +402,48 @@ static void time_and_service_filters(void **state) {
     buf_release(&b);
 }
 
+/* Days of log, an hour wanted: the same records with and without skipping, and all lines counted.
+ * Small blocks are far outside the range, one block as large as the file never is. */
+static void blocks_outside_the_range_are_skipped_and_counted(void **state) {
+    (void)state;
+    buf b;
+    buf_init(&b, 64 << 20);
+    for (unsigned i = 0; i < 80000; i++) /* five seconds a line: four and a half days */
+        buf_fmt(&b, "2026-11-%02uT%02u:%02u:%02uZ INFO line %u of the days\n", 10 + i / 17280,
+                i / 720 % 24, i / 12 % 60, i % 12 * 5, i);
+    scratch_write("days.log", b.p, b.n);
+    int64_t from = (int64_t)(1795132800 - 7 * 86400 + 36000) * 1000000000; /* 13th, 10:00 */
+    collector first;
+    static const size_t sizes[] = {8 << 20, 16 << 10};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        for (int order = ORDER_ANY; order <= ORDER_TIME; order++) {
+            opened o;
+            collector c;
+            assert_int_equal(open_source(&o, NULL, sizes[i], (const char *[]){"days.log", NULL}),
+                             RC_OK);
+            collector_init(&c);
+            log_scan scan = {.from_ns = from,
+                             .to_ns = from + (int64_t)3600 * 1000000000,
+                             .workers = 2,
+                             .order = (log_order)order};
+            assert_int_equal(scan_source(&o, &scan, &c), RC_OK);
+            collector_sort(&c);
+            assert_int_equal(c.v.n, 720);
+            assert_int_equal(o.rep.lines, 80000);
+            assert_int_equal(o.rep.bytes, b.n);
+            if (i == 0 && order == ORDER_ANY) {
+                first = c;
+            } else {
+                assert_true(same(&first, &c));
+                collector_release(&c);
+            }
+            close_source(&o);
+        }
+    }
+    collector_release(&first);
+    buf_release(&b);
+}
+
 static void fetches_text_by_reference(void **state) {
     (void)state;
     buf b, packed, wide;
@@ -653,6 +695,7 @@ int main(void) {
         T(a_line_of_100_mb_passes),
         T(truncated_gzip_is_partial),
         T(time_and_service_filters),
+        T(blocks_outside_the_range_are_skipped_and_counted),
         T(fetches_text_by_reference),
         T(standard_input_is_kept),
         T(a_failing_sink_stops_the_scan),
