@@ -7,11 +7,13 @@
 
 #include "base/mem.h"
 
-enum { MASKS_MAX = 256, MATCH_LIMIT = 100000 };
+enum { MASKS_MAX = MASK_MIXED - 1, MATCH_LIMIT = 100000, NAMES_BYTES_MAX = 1 << 20 };
 
 struct mask_set {
     size_t count;
     pcre2_code **code;
+    str *shown; /* "<name>" of each */
+    arena names;
     pcre2_match_data *match;
     pcre2_match_context *context;
 };
@@ -22,6 +24,8 @@ void mask_set_free(mask_set *s) {
     pcre2_match_data_free(s->match);
     pcre2_match_context_free(s->context);
     mem_free(s->code);
+    mem_free(s->shown);
+    arena_release(&s->names);
     mem_free(s);
 }
 
@@ -29,6 +33,8 @@ rc mask_set_new(const mine_mask *masks, size_t count, mask_set **ret, err *e) {
     if (count > MASKS_MAX) return FAIL(e, RC_LIMIT, "%zu masks, at most %d", count, MASKS_MAX);
     mask_set *s = mem_new(mask_set);
     s->code = mem_new_n(pcre2_code *, count);
+    s->shown = mem_new_n(str, count);
+    arena_init(&s->names, "mine.masks", NAMES_BYTES_MAX);
     s->match = pcre2_match_data_create(1, NULL);
     s->context = pcre2_match_context_create(NULL);
     MUST(s->match && s->context);
@@ -47,6 +53,11 @@ rc mask_set_new(const mine_mask *masks, size_t count, mask_set **ret, err *e) {
                         STR_ARG(masks[i].name), (const char *)why, (size_t)at, STR_ARG(regex));
         }
         s->count = i + 1;
+        s->shown[i] = str_fmt(&s->names, "<%.*s>", STR_ARG(masks[i].name));
+        if (!s->shown[i].p) {
+            mask_set_free(s);
+            return FAIL(e, RC_LIMIT, "the names of masks are above %d bytes", NAMES_BYTES_MAX);
+        }
         /* Without JIT (no executable memory) matching still works, slower. */
         (void)pcre2_jit_compile(s->code[i], PCRE2_JIT_COMPLETE);
     }
@@ -76,7 +87,8 @@ size_t mask_set_find(mask_set *s, str text, scan_span *ret, size_t max) {
             if (found < 0) break; /* no match, or the limit of its effort */
             const PCRE2_SIZE *at = pcre2_get_ovector_pointer(s->match);
             if (at[1] > at[0]) {
-                n = add_span(ret, n, (scan_span){(uint32_t)at[0], (uint32_t)at[1]});
+                n = add_span(ret, n,
+                             (scan_span){(uint32_t)at[0], (uint32_t)at[1], (uint8_t)(i + 1)});
                 from = at[1];
             } else {
                 from = at[1] + 1;
@@ -85,3 +97,10 @@ size_t mask_set_find(mask_set *s, str text, scan_span *ret, size_t max) {
     }
     return n;
 }
+
+str mask_set_shown(const mask_set *s, uint8_t mask) {
+    MUST(mask >= 1 && mask <= s->count);
+    return s->shown[mask - 1];
+}
+
+size_t mask_set_count(const mask_set *s) { return s ? s->count : 0; }

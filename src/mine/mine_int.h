@@ -9,6 +9,7 @@
 #include "mine/scan_int.h"
 
 enum {
+    MASK_MIXED = 255,
     MINER_MAGIC = 0x6d696e65,
     VALUE_BYTES_MAX = 128, /* of a slot's value kept in a shape's example */
     PIECES_MAX = 7,        /* pieces of a value that are followed */
@@ -26,6 +27,7 @@ typedef struct slot_stat {
     uint16_t types;         /* bit per slot_type seen, SHAPE_STRONG and SHAPE_LETTERS */
     uint8_t same;           /* bit per piece (0..PIECES_MAX-1) that never changed, and UNIT_SAME */
     uint8_t agree;          /* leading pieces whose separators never changed */
+    uint8_t mask;           /* the mask that claimed every value; 0 none, MASK_MIXED several */
 } slot_stat;
 
 /* One heap block: the struct, the slots, the text. */
@@ -119,6 +121,9 @@ MUST_CHECK rc mask_set_new(const mine_mask *masks, size_t count, mask_set **ret,
 void mask_set_free(mask_set *s);
 /* Spans of text that a mask claims: sorted, disjoint, at most max. */
 size_t mask_set_find(mask_set *s, str text, scan_span *ret, size_t max);
+/* "<name>" of a mask. */
+size_t mask_set_count(const mask_set *s); /* 0 for NULL */
+str mask_set_shown(const mask_set *s, uint8_t mask);
 
 /* group.c: is the shape, which is in no table, one of a known template with another value in a
  * variable word? Returns a shape id of that template, or 0. */

@@ -460,6 +460,7 @@ static shape *shape_learn(miner *m, str msg, uint64_t id, uint64_t check) {
                                  follows_stem(msg, slot.offset));
         s->slot[k].offset = (uint32_t)to;
         s->slot[k].bytes = (uint32_t)n;
+        if (m->masks) s->slot[k].mask = x->mask[k];
         to += n;
         from = slot.offset + slot.bytes;
     }
@@ -476,6 +477,7 @@ shape *miner_admit(miner *m, const shape *from) {
             slot_stat *a = &s->slot[k];
             const slot_stat *b = &from->slot[k];
             a->types |= b->types;
+            if (a->mask != b->mask) a->mask = MASK_MIXED;
             a->same &= b->same;
             a->agree = MIN(a->agree, b->agree);
             settle(a);
@@ -535,6 +537,7 @@ static shape *learn(miner *m, str msg, uint64_t *ret_id) {
         log_slot slot = x->slot[k];
         uint16_t type = (uint16_t)(1u << slot.type | (x->weak[k] ? 0u : (unsigned)SHAPE_STRONG));
         if (UNLIKELY(type & ~st->types)) st->types |= type;
+        if (UNLIKELY(m->masks != NULL) && st->mask != x->mask[k]) st->mask = MASK_MIXED;
         if (UNLIKELY(st->same | st->agree)) {
             compare_value(st, str_make(s->text + st->offset, st->bytes),
                           str_make(msg.p + slot.offset, MIN(slot.bytes, VALUE_BYTES_MAX)));

@@ -1073,6 +1073,7 @@ static void scan_piece(scanner *x, size_t from, size_t to) {
 void scan_line(scanner *x, str text, const scan_span *spans, size_t span_count) {
     x->text = text;
     x->end = MIN(text.n, (size_t)SCAN_BYTES_MAX);
+    if (UNLIKELY(spans != NULL)) memset(x->mask, 0, sizeof(x->mask));
     x->at = 0;
     x->slot_count = x->skel_bytes = 0;
     x->done = x->high = false;
@@ -1092,7 +1093,11 @@ void scan_line(scanner *x, str text, const scan_span *spans, size_t span_count) 
         x->end = spans[i].from; /* nothing may reach into the span */
         scan_piece(x, from, spans[i].from);
         x->end = MIN(text.n, (size_t)SCAN_BYTES_MAX);
-        if (!x->done && spans[i].from >= x->at) emit(x, spans[i].from, to, SLOT_TEXT, false);
+        if (!x->done && spans[i].from >= x->at) {
+            uint32_t k = x->slot_count;
+            emit(x, spans[i].from, to, SLOT_TEXT, false);
+            if (x->slot_count > k && !x->done) x->mask[k] = spans[i].mask;
+        }
         from = MAX(from, to);
     }
     if (!x->done) scan_piece(x, from, x->end);

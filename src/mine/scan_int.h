@@ -21,12 +21,14 @@ enum {
 /* A piece of the message that a user's mask claimed; it is a slot whatever it holds. */
 typedef struct scan_span {
     uint32_t from, to;
+    uint8_t mask; /* number of the mask, from 1 */
 } scan_span;
 
 typedef struct scanner {
     /* Result of the last scan_line. */
     log_slot slot[SCAN_SLOTS_MAX];
     uint8_t weak[SCAN_SLOTS_MAX]; /* 1: a dotted name or quoted text; no evidence for a merge */
+    uint8_t mask[SCAN_SLOTS_MAX]; /* number of the mask that claimed it; set when spans are given */
     uint32_t slot_count;
     uint32_t skel_bytes;
     char skel[SCAN_SKEL_MAX + 64];

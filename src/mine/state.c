@@ -14,7 +14,7 @@
  *                   errors, first_ns, last_ns (8 each; TS_NONE as is), flags (1: bit 0 has a
  *                   reference), severity (1), slots (2), text bytes (4); with a reference: offset,
  *                   line (8 each), file, bytes (4 each); per slot: offset, bytes (4 each), types
- *                   (2), same, agree (1 each); the text
+ *                   (2), same, agree, mask (1 each); the text
  *                   redirects, each: dropped id, id (8 each)
  *          n     8  XXH3-64 of everything before
  *
@@ -29,7 +29,7 @@ enum {
     HEADER_BYTES = 56,
     SHAPE_FIXED_BYTES = 56,
     REF_BYTES = 24,
-    SLOT_BYTES = 12
+    SLOT_BYTES = 13
 };
 
 static const char state_magic[4] = {'F', 'L', 'M', 'S'};
@@ -52,7 +52,8 @@ static bool put_shape(buf *b, const shape *s) {
     for (uint32_t k = 0; ok && k < s->slot_count; k++) {
         const slot_stat *st = &s->slot[k];
         ok = buf_le32(b, st->offset) && buf_le32(b, st->bytes) && put_le16(b, st->types) &&
-             buf_putc(b, (char)st->same) && buf_putc(b, (char)st->agree);
+             buf_putc(b, (char)st->same) && buf_putc(b, (char)st->agree) &&
+             buf_putc(b, (char)st->mask);
     }
     return ok && buf_put(b, str_make(s->text, s->text_bytes));
 }
@@ -94,7 +95,7 @@ static uint64_t get(reader *r, int bytes) {
 }
 
 /* Reads one shape into a block of its own. NULL: damaged. */
-static shape *get_shape(reader *r) {
+static shape *get_shape(reader *r, size_t masks) {
     shape head = {0};
     head.check = get(r, 8);
     head.count = get(r, 8);
@@ -137,11 +138,12 @@ static shape *get_shape(reader *r) {
         st->types = (uint16_t)get(r, 2);
         st->same = (uint8_t)get(r, 1);
         st->agree = (uint8_t)get(r, 1);
+        st->mask = (uint8_t)get(r, 1);
         unsigned known = (1u << SLOT_TYPE_COUNT) - 1;
         good &= st->offset >= from && st->bytes > 0 && st->bytes <= VALUE_BYTES_MAX &&
                 st->offset <= head.text_bytes && st->bytes <= head.text_bytes - st->offset &&
                 (st->types & known) && !(st->types & ~(known | SHAPE_STRONG | SHAPE_LETTERS)) &&
-                st->agree <= PIECES_MAX;
+                st->agree <= PIECES_MAX && (st->mask <= masks || st->mask == MASK_MIXED);
         if (!good) break;
         from = st->offset + st->bytes;
     }
@@ -204,7 +206,7 @@ rc miner_load(miner *m, str state, err *e) {
     size_t read = 0;
     for (; read < shapes && !result; read++) {
         size_t at = r.at;
-        all[read] = get_shape(&r);
+        all[read] = get_shape(&r, mask_set_count(m->masks));
         if (!all[read]) {
             result = FAIL(e, RC_CORRUPT, "miner state: damaged shape at offset %zu", at);
             break;

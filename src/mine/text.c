@@ -149,7 +149,11 @@ static bool unit_is_short(str value) {
     return value.n - blank <= 3;
 }
 
-static void put_slot(ttoks *out, const shape *s, const slot_stat *st) {
+static void put_slot(ttoks *out, const miner *m, const shape *s, const slot_stat *st) {
+    if (st->mask && st->mask != MASK_MIXED) {
+        put(out, TT_WORD, mask_set_shown(m->masks, st->mask));
+        return;
+    }
     str value = str_make(s->text + st->offset, st->bytes);
     unsigned types = st->types & ~(unsigned)(SHAPE_STRONG | SHAPE_LETTERS);
     bool weak = !(st->types & SHAPE_STRONG);
@@ -180,7 +184,7 @@ static void shape_tokens(const miner *m, const shape *s, ttoks *out) {
             put(out, kind, str_make(text.p + t.offset, t.bytes));
         }
         if (k < s->slot_count) {
-            put_slot(out, s, &s->slot[k]);
+            put_slot(out, m, s, &s->slot[k]);
             at = s->slot[k].offset + s->slot[k].bytes;
         }
     }

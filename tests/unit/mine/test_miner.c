@@ -495,6 +495,8 @@ static void masks_and_delimiters_are_obeyed(void **state) {
     miner *m = new_miner(&(miner_opts){.masks = &mask, .mask_count = 1});
     assert_true(together(m, "the red one", "the blue one"));
     assert_false(together(m, "the red one", "a pink pair"));
+    assert_text(m, "the blue one", "the <colour> one");
+    assert_text(m, "7 of 9 red", "<*> of <*> <colour>");
     assert_renders(m, S("redgreen 12 blue, 7red"));
     miner_free(m);
     mine_mask bad = {S("broken"), S("a(b")};
