@@ -8,7 +8,7 @@
  *
  *     appended    the cutter reads on by position
  *     last record unfinished (no newline, or more lines may belong to it): it waits, and is handed
- *                 out as it is when nothing came for FOLLOW_IDLE_NS
+ *                 out as it is when nothing came for FOLLOW_IDLE_NS, or when told to stop
  *     rotated     the path leads to another inode: a new generation of the input begins at once,
  *                 the old descriptor is read on until it is quiet for FOLLOW_OLD_NS (writers reopen
  *                 late), then put aside
@@ -39,6 +39,7 @@ typedef struct tail {
     uint64_t raw_at;  /* bytes read then */
     bool replaced;    /* the path leads elsewhere; being read out */
     bool over;        /* to be closed */
+    bool at_end;      /* nothing more was there at the last look */
 } tail;
 
 typedef struct follow {
@@ -130,12 +131,21 @@ static void drain(follow *w, tail *t, bool flush) {
         }
         block_trim(*w->b, w->f->block_bytes * 2);
         r = cutter_next(&t->cut, *w->b, flush);
+        t->at_end = r == RC_AGAIN;
         if (r == RC_END) t->over = true;
         if (r != RC_OK) return;
         (*w->b)->input = t->in;
         if (!gate_swap(w->g, w->b)) return;
         ticker_tell(w->t, w->finished_bytes + stream_raw_at(t->cut.in), false);
     }
+}
+
+/* Told to stop: what waited at the end of the file for the rest of its record is handed out. */
+static void hand_out_held(follow *w, tail *t) {
+    if (!*w->b || !t->at_end || t->cut.eager || cutter_held(&t->cut) == 0) return;
+    if (cutter_next(&t->cut, *w->b, true) != RC_OK) return;
+    (*w->b)->input = t->in;
+    IGNORE(gate_swap(w->g, w->b)); /* the last one: a refusal means that a worker failed */
 }
 
 static void check_path(follow *w, tail *t) {
@@ -212,6 +222,7 @@ void follow_read(files *f, block_gate *g, block **b, log_batch *scratch, ticker 
             f->clock.ops->sleep(f->clock.ctx, FOLLOW_POLL_NS);
     }
     for (size_t i = 0; i < w.tails.n; i++) { /* stopped: descriptors stay for evidence */
+        hand_out_held(&w, w.tails.v[i]);
         input_done(f, w.tails.v[i]->in, &w.tails.v[i]->cut);
         cutter_release(&w.tails.v[i]->cut);
         mem_free(w.tails.v[i]);

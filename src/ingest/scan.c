@@ -239,13 +239,20 @@ static void fail_scan(block_gate *g, rc code, const err *why) {
     sys_queue_close(g->empty);
 }
 
+/* By a worker that failed, or by the user: nothing more is to be read. */
 bool gate_stopped(const block_gate *g) {
     return atomic_load(&g->stop) != 0 || scan_cancelled(g->scan);
 }
 
+/* Nothing more is to be handed to the sink. Stopping is how following ends, so what was read until
+ * then still counts. */
+static bool sink_stopped(const block_gate *g) {
+    return atomic_load(&g->stop) != 0 || (!g->f->follow && scan_cancelled(g->scan));
+}
+
 bool gate_swap(block_gate *g, block **b) {
     void *next = NULL;
-    if (gate_stopped(g) || sys_queue_push(g->full, *b) != RC_OK) return false;
+    if (sink_stopped(g) || sys_queue_push(g->full, *b) != RC_OK) return false;
     *b = NULL;
     if (sys_queue_pop(g->empty, &next) != RC_OK) return false;
     *b = next;
@@ -299,7 +306,7 @@ static rc work_block(worker *w, const block *b, log_batch *batch, err *e) {
     block_walk walk;
     walk_start(&walk, b);
     while (walk_next(g->f, &walk, &g->flt, batch) == RC_OK) {
-        if (gate_stopped(g)) return RC_CANCELLED;
+        if (sink_stopped(g)) return RC_CANCELLED;
         if (batch->count == 0) continue;
         rc r = g->sink(g->sink_ctx, w->number, batch, e);
         if (r != RC_OK) return r;
@@ -315,7 +322,7 @@ static void work(void *ctx) {
     void *item = NULL;
     while (sys_queue_pop(g->full, &item) == RC_OK) {
         err why = {0};
-        rc r = gate_stopped(g) ? RC_CANCELLED : work_block(w, item, &batch, &why);
+        rc r = sink_stopped(g) ? RC_CANCELLED : work_block(w, item, &batch, &why);
         if (r != RC_OK) {
             fail_scan(g, r, &why);
             break;

@@ -144,17 +144,25 @@ class Reading(Scratch):
         one, four = (self.run_program("analyze", "--format", "json", "--threads", n, folder)[1] for n in (1, 4))
         self.assertEqual(json.loads(one), json.loads(four))
 
+    def wait_for_end_of_file(self, process, size):
+        """Until the program has read `size` bytes and then reads again and again without getting any."""
+        deadline = time.monotonic() + 60
+        before = {}
+        while time.monotonic() < deadline and process.poll() is None:
+            with open("/proc/%d/io" % process.pid) as f:
+                now = {k: int(v) for k, v in (line.split(":") for line in f)}
+            if not before or now["rchar"] != before["rchar"]:
+                before = now
+            elif now["rchar"] >= size and now["syscr"] >= before["syscr"] + 2:
+                return
+            time.sleep(0.01)
+        self.fail("the end of the file was not reached")
+
     def test_interrupt_ends_a_followed_file_with_a_report(self):
         path = self.log()
         out = open(str(self.dir / "report.json"), "wb")
         p = subprocess.Popen([PROGRAM, "analyze", "--follow", "--format", "json", path], stdout=out, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and p.poll() is None:  # until it waits at the end of the file
-            state = open("/proc/%d/stat" % p.pid).read().rsplit(")", 1)[1].split()[0]
-            read = int(next(x for x in open("/proc/%d/io" % p.pid) if x.startswith("rchar")).split()[1])
-            if state == "S" and read >= os.path.getsize(path):
-                break
-            time.sleep(0.01)
+        self.wait_for_end_of_file(p, os.path.getsize(path))
         p.send_signal(signal.SIGINT)
         p.communicate(timeout=20)
         out.close()

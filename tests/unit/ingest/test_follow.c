@@ -120,6 +120,20 @@ static void reads_what_is_appended(void **state) {
     close_source(&o);
 }
 
+/* ---- told to stop while the last line may still go on ---- */
+
+static void stopping_hands_out_what_waits(void **state) {
+    (void)state;
+    scratch_text("app.log", "2026-11-20T10:00:00Z INFO first\n2026-11-20T10:00:01Z INFO sec");
+    opened o;
+    collector c;
+    void (*const steps[])(stage *) = {NULL};
+    assert_int_equal(play(steps, (const char *[]){"app.log", NULL}, &o, &c), 2);
+    assert_string_equal(c.v.v[1].raw, "2026-11-20T10:00:01Z INFO sec");
+    collector_release(&c);
+    close_source(&o);
+}
+
 /* ---- an empty file that gets its first lines ---- */
 
 static void first_lines(stage *s) {
@@ -275,6 +289,7 @@ int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(reads_what_is_appended),
+        T(stopping_hands_out_what_waits),
         T(an_empty_file_gets_its_format_later),
         T(follows_a_rotation),
         T(follows_a_truncation),
