@@ -22,6 +22,7 @@
  *
  * A scan with too little to go by is undetermined: it still reports what the text itself says. */
 #include "algo/changepoint.h"
+#include "algo/multiple.h"
 #include "base/rng.h"
 #include "detect/detect_int.h"
 
@@ -67,14 +68,17 @@ void scan_counts(const scan *s, const tmpl *t, double *x) {
     }
 }
 
-void scan_service_counts(const scan *s, size_t service, bool bad, double *x) {
+void scan_bucket_counts(const scan *s, const bucket_counts *b, double *x) {
     memset(x, 0, s->n * sizeof(double));
-    const log_service *v = &s->p->services.v[service];
-    const bucket_counts *b = bad ? &v->bad : &v->all;
     for (size_t k = 0; k < b->n; k++) {
         size_t at = scan_bucket(s, b->v[k].bucket);
         if (at != SIZE_MAX) x[at] += (double)b->v[k].count;
     }
+}
+
+void scan_service_counts(const scan *s, size_t service, bool bad, double *x) {
+    const log_service *v = &s->p->services.v[service];
+    scan_bucket_counts(s, bad ? &v->bad : &v->all, x);
 }
 
 size_t scan_onset(const double *x, size_t from, size_t to, size_t scale, double level,
@@ -139,8 +143,7 @@ void scan_refs(const scan *s, const tmpl *t, size_t bucket, size_t to, finding *
 
 double scan_needed(const scan *s, double tests) {
     double alarms = s->opts->false_alarms_per_scan > 0 ? s->opts->false_alarms_per_scan : 0.5;
-    double part = alarms / DETECTOR_COUNT;
-    return tests > part ? log2(tests / part) : 0;
+    return multiple_bits_needed(tests, alarms / DETECTOR_COUNT);
 }
 
 candidate scan_candidate(const scan *s, const tmpl *t, finding_kind kind) {
@@ -408,12 +411,11 @@ static bool near_in_time(const scan *s, const candidate *a, const candidate *b) 
 /* A candidate that only repeats a stronger one. */
 static bool repeats(const scan *s, const candidate *c, const candidate *stronger) {
     if (c->tmpl != SIZE_MAX && c->tmpl == stronger->tmpl) {
-        bool both_params = c->f.kind == FINDING_NEW_VALUE || c->f.kind == FINDING_PARAM_OUTLIER;
-        return !both_params || near_in_time(s, c, stronger);
+        return !c->f.subject.n || near_in_time(s, c, stronger);
     }
     /* One new value (a status, say) shows in every template that prints it. */
-    return c->f.kind == FINDING_NEW_VALUE && stronger->f.kind == FINDING_NEW_VALUE &&
-           str_eq(c->f.service, stronger->f.service) && str_eq(c->f.subject, stronger->f.subject) &&
+    return c->f.subject.n && str_eq(c->f.service, stronger->f.service) &&
+           str_eq(c->f.subject, stronger->f.subject) && c->f.kind != FINDING_PARAM_OUTLIER &&
            near_in_time(s, c, stronger);
 }
 

@@ -68,6 +68,8 @@ void scan_counts(const scan *s, const tmpl *t, double *x);
 int64_t scan_first_in_bucket(const scan *s, const tmpl *t, size_t bucket);
 /* References of the records that come first in buckets from `bucket` on. */
 void scan_refs(const scan *s, const tmpl *t, size_t bucket, size_t to, finding *f);
+/* Counts per bucket of the timeline into x[0..n). */
+void scan_bucket_counts(const scan *s, const bucket_counts *b, double *x);
 /* Records of a service per bucket (errors only when `bad`). */
 void scan_service_counts(const scan *s, size_t service, bool bad, double *x);
 /* Windows of the baseline as wide as `scale` of the scan's buckets, oldest first, into out[0..max):
@@ -85,6 +87,10 @@ double scan_needed(const scan *s, double tests);
 /* Starts a candidate about a template (fills entity, texts, severity). */
 candidate scan_candidate(const scan *s, const tmpl *t, finding_kind kind);
 void scan_add(scan *s, const candidate *c);
+
+/* Of a value in a closed set (detect_params.c): how much it speaks of a failure; "name=value". */
+double param_value_concern(const param_stat *stat, const param_value *v);
+str param_value_subject(scan *s, const log_series *series, unsigned k, const param_value *v);
 
 /* How surprising is a value above all of the past, by a tail fitted to the past's own peaks: see
  * detect_rate.c. */

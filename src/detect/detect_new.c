@@ -187,7 +187,8 @@ static void telling_template(scan *s, const tmpl *t, double needed, const discov
         bits -= 2 * SPREAD_BITS; /* a large part of all there is */
     }
     double share = (double)t->records / (double)s->p->services.v[t->service].records;
-    if (share >= MOSTLY && t->concern >= MOSTLY_CONCERN && t->records > MOSTLY_RECORDS) {
+    if (share >= MOSTLY && t->concern >= MOSTLY_CONCERN && t->records > MOSTLY_RECORDS &&
+        t->records >= s->p->records / 100) {
         noise = 0;
         bits = fmax(bits, 2); /* background or not: a service that mostly fails is not well */
     }

@@ -201,17 +201,20 @@ static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k
     scan_add(s, &c);
 }
 
-static bool is_server_error(const param_value *v) {
-    return v->text_bytes == 3 && v->text[0] == '5' && v->text[1] >= '0' && v->text[1] <= '9' &&
-           v->text[2] >= '0' && v->text[2] <= '9';
+/* A three-digit value is an HTTP status only beside others of the kind. */
+double param_value_concern(const param_stat *stat, const param_value *v) {
+    if (!v->failure) return detect_failure_meaning((str){v->text, v->text_bytes});
+    for (size_t i = 0; i < stat->values.n && v->text_bytes == 3 && v->text[0] == '5'; i++) {
+        const param_value *o = &stat->values.v[i];
+        if (o->text_bytes != 3 || o->text[0] < '1' || o->text[0] > '5') return 0;
+    }
+    return 0.7;
 }
 
-static bool is_status_set(const param_stat *stat) {
-    for (size_t i = 0; i < stat->values.n; i++) {
-        const param_value *v = &stat->values.v[i];
-        if (v->text_bytes != 3 || v->text[0] < '1' || v->text[0] > '5') return false;
-    }
-    return true;
+str param_value_subject(scan *s, const log_series *series, unsigned k, const param_value *v) {
+    str name = miner_slot_name(s->m, series->shape, k);
+    if (!name.n) name = S("value");
+    return str_fmt(&s->mem, "%.*s=%.*s", STR_ARG(name), (int)v->text_bytes, v->text);
 }
 
 static void new_values(scan *s, const tmpl *t, const log_series *series, unsigned k,
@@ -219,7 +222,6 @@ static void new_values(scan *s, const tmpl *t, const log_series *series, unsigne
     const param_stat *stat = &series->params[k];
     if (stat->open || stat->values.n < 2 || stat->seen < CLOSED_RECORDS_MIN) return;
     int64_t warm_ns = scan_bucket_ns(s, s->warmup);
-    bool status = is_status_set(stat);
     for (size_t i = 0; i < stat->values.n; i++) {
         const param_value *v = &stat->values.v[i];
         size_t at = 0, earlier = 0;
@@ -236,8 +238,7 @@ static void new_values(scan *s, const tmpl *t, const log_series *series, unsigne
             const param_value *o = &stat->values.v[j];
             earlier += o->first.ns >= warm_ns && place_cmp(&o->first, &v->first) < 0;
         }
-        double concern = detect_failure_meaning((str){v->text, v->text_bytes});
-        if (status && is_server_error(v)) concern = fmax(concern, 0.7);
+        double concern = param_value_concern(stat, v);
         double bits = fmin(ABSENCE_MAX, (double)v->count * -log2(1 - before)) + 6 * concern -
                       NOISE_BITS * log2(1 + (double)earlier);
         if (bits < needed) continue;

@@ -93,7 +93,10 @@ typedef struct judged {
     const tmpl *t; /* NULL: the service */
     str service;
     const double *x;
-    const double *share; /* exposure per bucket with mean 1, NULL for raw counts */
+    const double *share;  /* exposure per bucket with mean 1, NULL for raw counts */
+    const param_value *v; /* a value of t that speaks of a failure; NULL: all records */
+    str subject;
+    double concern;
 } judged;
 
 static double low(double v) { return 1 / (v + 1); }
@@ -117,7 +120,8 @@ static void scan_scale(const scan *s, const judged *j, size_t scale, double *bas
     record_null raw[2] = {0}, part[2] = {0}; /* of high and of low values */
     size_t from = MAX(s->warmup / scale, (size_t)PAST_MIN);
     double sum = 0, count = 0;
-    size_t known = scan_base_windows(s, j->t, j->service, false, scale, base, BASE_MAX);
+    /* A baseline does not keep single values over time. */
+    size_t known = j->v ? 0 : scan_base_windows(s, j->t, j->service, false, scale, base, BASE_MAX);
     if (known >= PAST_MIN) {
         from = 0;
         for (size_t i = 0; i < known; i++) {
@@ -171,12 +175,22 @@ static void scan_scale(const scan *s, const judged *j, size_t scale, double *bas
     }
 }
 
+/* References of the first records with the value, and the time of the first of them. */
+static void value_refs(const scan *s, const param_value *v, size_t from, size_t to, finding *f) {
+    for (size_t i = 0; i < v->failures.n && f->ref_count < FINDING_REFS; i++) {
+        size_t at = scan_bucket(s, v->failures.v[i].bucket);
+        if (at == SIZE_MAX || at < from || at >= to) continue;
+        if (!f->ref_count) f->onset_ns = v->failures.v[i].first.ns;
+        f->refs[f->ref_count++] = place_ref(&v->failures.v[i].first);
+    }
+}
+
 static void judge(scan *s, const judged *j, double *work, double needed) {
     burst best = {0};
     for (size_t scale = 1; s->n / scale >= WINDOWS_MIN; scale *= 2) {
         scan_scale(s, j, scale, work, &best);
     }
-    if (best.bits < needed || best.bits <= 0) return;
+    if (best.bits < needed || best.bits <= 0 || (j->v && best.direction < 0)) return;
     bool up = best.direction > 0;
     if (best.expected <= 0) {
         best.expected = typical(j->x, best.scale, best.from / best.scale, work);
@@ -186,6 +200,10 @@ static void judge(scan *s, const judged *j, double *work, double needed) {
     if (j->t) {
         c = scan_candidate(s, j->t, up ? FINDING_RATE_BURST : FINDING_RATE_DROP);
         if (!up) c.concern = 0.2; /* fewer lines of a failure are no failure */
+        if (j->v) {
+            c.concern = fmax(c.concern, j->concern);
+            c.f.subject = j->subject;
+        }
     } else {
         c.f = (finding){.kind = up ? FINDING_RATE_BURST : FINDING_RATE_DROP, .service = j->service};
     }
@@ -206,7 +224,9 @@ static void judge(scan *s, const judged *j, double *work, double needed) {
     double count = 0;
     for (size_t k = c.bucket; k < to; k++) count += j->x[k];
     c.f.record_count = (uint64_t)count;
-    if (j->t) {
+    if (j->v) {
+        value_refs(s, j->v, c.bucket, to, &c.f);
+    } else if (j->t) {
         if (up) c.f.onset_ns = scan_first_in_bucket(s, j->t, c.bucket);
         scan_refs(s, j->t, c.bucket, to, &c.f);
     } else {
@@ -233,6 +253,32 @@ static bool exposure(const scan *s, const double *all, const double *x, double *
     return true;
 }
 
+/* Values that speak of a failure (status=500), against the other records of their shape. */
+static void judge_values(scan *s, const tmpl *t, double *x, double *all, double *share,
+                         double *work, double needed) {
+    for (size_t i = t->series_from; i < t->series_from + t->series_count; i++) {
+        const log_series *series = &s->p->series.v[s->order[i]];
+        for (unsigned k = 0; series->params && k < series->slot_count; k++) {
+            const param_stat *stat = &series->params[k];
+            for (size_t n = 0; n < stat->values.n; n++) {
+                const param_value *v = &stat->values.v[n];
+                double concern = v->failure ? param_value_concern(stat, v) : 0;
+                if (concern <= 0 || v->count < RECORDS_MIN || stat->values.n < 2) continue;
+                scan_bucket_counts(s, &v->failures, x);
+                scan_bucket_counts(s, &series->buckets, all);
+                judged j = {.t = t,
+                            .service = intern_str(&s->p->service_names, t->service),
+                            .x = x,
+                            .v = v,
+                            .concern = concern,
+                            .subject = param_value_subject(s, series, k, v)};
+                if (exposure(s, all, x, share)) j.share = share;
+                judge(s, &j, work, needed);
+            }
+        }
+    }
+}
+
 void detect_rate(scan *s) {
     if (s->n < WINDOWS_MIN) return;
     double *x = arena_try_new_n(&s->mem, double, s->n),
@@ -249,6 +295,10 @@ void detect_rate(scan *s) {
         judged j = {.service = intern_str(&s->p->service_names, (uint32_t)i), .x = x};
         if (exposure(s, s->total, x, share)) j.share = share;
         judge(s, &j, work, needed);
+    }
+    for (size_t i = 0; i < s->tmpl_count; i++) {
+        const tmpl *t = &s->tmpls[i];
+        if (t->records >= RECORDS_MIN) judge_values(s, t, x, all, share, work, needed);
     }
     uint32_t service = INTERN_NONE;
     for (size_t i = 0; i < s->tmpl_count; i++) {

@@ -34,7 +34,10 @@
  * Rejected: fixed bucket width (a day needs seconds, a year hours), reservoir samples (depend on
  * order), t-digest (merging is not associative), a sketch per bucket (memory). */
 #include "base/rng.h"
+#include "detect/detect.h"
 #include "detect/profile_int.h"
+
+#define VALUE_FAILS 0.6
 
 enum { SERIES_DEFAULT = 65536, BUCKETS_MIN = 64, COMPONENTS_MAX = 16384, BYTES_DEFAULT = 96 << 20 };
 
@@ -180,12 +183,25 @@ static void period_merge(log_profile *p, param_period *into, const param_period 
 }
 
 static void values_open(log_profile *p, param_stat *s) {
+    for (size_t i = 0; i < s->values.n; i++) {
+        p->bytes -= s->values.v[i].failures.n * sizeof(bucket_count);
+        vec_release(&s->values.v[i].failures);
+    }
     p->bytes -= s->values.n * sizeof(param_value);
     vec_release(&s->values);
     s->open = true;
 }
 
-static void value_add(log_profile *p, param_stat *s, const param_value *v) {
+bool profile_value_fails(str text) {
+    if (text.n == 3 && text.p[0] == '5') {
+        return text.p[1] >= '0' && text.p[1] <= '9' && text.p[2] >= '0' && text.p[2] <= '9';
+    }
+    return text.n > 2 && detect_failure_meaning(text) >= VALUE_FAILS;
+}
+
+/* Adds to a known value or takes a new one (without its failures over time). NULL when the slot has
+ * become open. */
+static param_value *value_add(log_profile *p, param_stat *s, const param_value *v) {
     size_t i = s->last_value;
     if (i >= s->values.n || s->values.v[i].hash != v->hash) {
         for (i = 0; i < s->values.n && s->values.v[i].hash < v->hash;) i++;
@@ -193,20 +209,31 @@ static void value_add(log_profile *p, param_stat *s, const param_value *v) {
         if (i == s->values.n || s->values.v[i].hash != v->hash) {
             if (s->values.n == PROFILE_VALUES_MAX) {
                 values_open(p, s);
-                return;
+                return NULL;
             }
             tight_push(&s->values, (param_value){0});
             memmove(&s->values.v[i + 1], &s->values.v[i],
                     (s->values.n - 1 - i) * sizeof(*s->values.v));
             s->values.v[i] = *v;
+            s->values.v[i].failures = (bucket_counts){0};
+            s->values.v[i].last_failure = 0;
+            s->values.v[i].failure = profile_value_fails((str){v->text, v->text_bytes});
             p->bytes += sizeof(param_value);
-            return;
+            return &s->values.v[i];
         }
     }
     param_value *known = &s->values.v[i];
     known->count += v->count;
     if (place_cmp(&v->first, &known->first) < 0) known->first = v->first;
     if (v->last_ns > known->last_ns) known->last_ns = v->last_ns;
+    return known;
+}
+
+static void value_failed(log_profile *p, param_value *v, int64_t bucket, uint64_t count,
+                         const place *at) {
+    if (bucket_add(&v->failures, &v->last_failure, bucket, count, at)) {
+        p->bytes += sizeof(bucket_count);
+    }
 }
 
 static bool may_be_number(uint8_t type) {
@@ -231,17 +258,18 @@ static void param_feed(log_profile *p, param_stat *s, str text, uint8_t type, in
     }
     if (s->open || !may_be_closed(type) || text.n > 4 * (size_t)PROFILE_VALUE_BYTES) return;
     param_value value = {.hash = str_hash(text), .count = 1, .first = *at, .last_ns = at->ns};
-    if (s->last_value < s->values.n && s->values.v[s->last_value].hash == value.hash) {
-        value_add(p, s, &value); /* the text is known */
-        return;
+    bool last = s->last_value < s->values.n && s->values.v[s->last_value].hash == value.hash;
+    if (!last) { /* the text is not known yet, or not just now */
+        value.text_bytes = (uint8_t)MIN(text.n, (size_t)PROFILE_VALUE_BYTES);
+        memcpy(value.text, text.p, value.text_bytes);
     }
-    value.text_bytes = (uint8_t)MIN(text.n, (size_t)PROFILE_VALUE_BYTES);
-    memcpy(value.text, text.p, value.text_bytes);
-    value_add(p, s, &value);
+    param_value *known = value_add(p, s, &value);
+    if (known && known->failure && timed) value_failed(p, known, bucket, 1, at);
 }
 
 static void param_release(param_stat *s) {
     for (size_t i = 0; i < s->periods.n; i++) mem_free(s->periods.v[i].bins);
+    for (size_t i = 0; i < s->values.n; i++) vec_release(&s->values.v[i].failures);
     vec_release(&s->periods);
     vec_release(&s->values);
 }
@@ -261,6 +289,12 @@ static void param_widen(log_profile *p, param_stat *s) {
     }
     s->periods.n = kept;
     s->last_period = kept ? kept - 1 : 0;
+    for (size_t i = 0; i < s->values.n; i++) {
+        param_value *v = &s->values.v[i];
+        p->bytes -= v->failures.n * sizeof(bucket_count);
+        buckets_widen(&v->failures, &v->last_failure);
+        p->bytes += v->failures.n * sizeof(bucket_count);
+    }
 }
 
 /* -- the profile -- */
@@ -528,7 +562,12 @@ static void merge_param(log_profile *p, param_stat *into, const param_stat *from
     }
     if (from->open && !into->open) values_open(p, into);
     for (size_t i = 0; i < from->values.n && !into->open; i++) {
-        value_add(p, into, &from->values.v[i]);
+        const param_value *v = &from->values.v[i];
+        param_value *known = value_add(p, into, v);
+        for (size_t k = 0; known && k < v->failures.n; k++) {
+            const bucket_count *b = &v->failures.v[k];
+            value_failed(p, known, b->bucket >> shift, b->count, &b->first);
+        }
     }
 }
 

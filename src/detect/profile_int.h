@@ -57,6 +57,9 @@ typedef struct param_value {
     uint64_t hash, count;
     place first;
     int64_t last_ns;
+    bucket_counts failures; /* records over time; kept only for values that speak of a failure */
+    size_t last_failure;
+    bool failure;
     uint8_t text_bytes;
     char text[PROFILE_VALUE_BYTES];
 } param_value;
@@ -123,6 +126,8 @@ static inline log_ref place_ref(const place *p) {
     return (log_ref){.offset = p->offset, .line = p->line, .file = p->file, .bytes = p->bytes};
 }
 int place_cmp(const place *a, const place *b);
+/* Does a value speak of a failure: an HTTP status 5xx, or by its words? */
+bool profile_value_fails(str text);
 /* Number in a slot's text; false when it is none. *ret_unit: the base unit it was converted to. */
 bool profile_number(str text, uint8_t type, double *ret, value_unit *ret_unit);
 

@@ -479,6 +479,35 @@ static void finds_a_line_long_unseen(void **state) {
     finding_set_release(&s);
 }
 
+/* One request in 300 fails every day; then one in four does. The program states no level. */
+static void finds_a_rise_of_failing_status(void **state) {
+    (void)state;
+    for (int faulty = 0; faulty < 2; faulty++) {
+        feeder f;
+        feeder_init(&f, 2, 71);
+        for (int t = 0; t < DURATION; t++) {
+            uint64_t one_in = faulty && t >= FAULT_AT ? 4 : 300;
+            for (unsigned n = poisson(&f.r, 6); n > 0; n--) {
+                int status = rng_below(&f.r, one_in) == 0 ? 500 : rng_below(&f.r, 30) ? 200 : 404;
+                feeder_log(&f, at(&f, t), "web", SEV_NONE, "GET /item/%u status=%d",
+                           (unsigned)rng_below(&f.r, 100000), status);
+            }
+        }
+        finding_set s;
+        detect_summary sum;
+        feeder_detect(&f, NULL, &s, &sum);
+        if (faulty) {
+            found("status", &s, FINDING_RATE_BURST, "status", LEVEL_MEDIUM, FAULT_AT, 10);
+            assert_true(str_has(feeder_find(&s, FINDING_RATE_BURST, "status")->subject, S("500")));
+        } else {
+            if (feeder_above_low(&s)) feeder_print(&s);
+            assert_int_equal(feeder_above_low(&s), 0);
+        }
+        finding_set_release(&s);
+        feeder_release(&f);
+    }
+}
+
 static void finds_what_fails_all_the_time(void **state) {
     (void)state;
     feeder f;
@@ -592,6 +621,7 @@ int main(void) {
         cmocka_unit_test(finds_a_service_that_slows_down),
         cmocka_unit_test(a_baseline_shows_what_an_excerpt_cannot),
         cmocka_unit_test(finds_a_line_long_unseen),
+        cmocka_unit_test(finds_a_rise_of_failing_status),
         cmocka_unit_test(finds_what_fails_all_the_time),
         cmocka_unit_test(a_short_log_is_enough),
         cmocka_unit_test(workers_change_nothing),
