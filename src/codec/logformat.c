@@ -264,6 +264,10 @@ static rc take(run *r, str whole, str line) {
             r->joined = true;
             return RC_OK;
         }
+        if (lines > LOG_RECORD_LINES_MAX) { /* a new start, as at the beginning of a chunk */
+            r->trace = TRACE_NONE;
+            IGNORE(trace_continues(&r->trace, line)); /* there is nothing for it to continue */
+        }
     }
     if (b->count >= BATCH_RECORDS) return RC_LIMIT;
     code = add_plain(r, whole);
@@ -421,14 +425,18 @@ static bool starts_record(const log_format *f, str prev, str line) {
 
 /* No start was seen behind the first line. Records end all the same: at LOG_RECORD_LINES_MAX lines,
  * and where the trace state machine, run from the chunk's start as parsing would, says that a line
- * stands alone. So the memory of a reader is bounded by a thousand lines, whatever the text. */
+ * stands alone. Blank lines before the first record belong to none. So the memory of a reader is
+ * bounded by a thousand lines, whatever the text. */
 static size_t forward_boundary(const log_format *f, str chunk, size_t end) {
     size_t at = 0, found = 0, lines = 0;
+    bool any = false; /* a line that is not blank was met */
     trace_state state = TRACE_NONE;
     while (at < end) {
         size_t from = at;
         str line = take_line(chunk, &at);
-        bool blank = is_blank_line(line), starts = false;
+        bool blank = is_blank_line(line);
+        bool starts = lines >= LOG_RECORD_LINES_MAX || (!blank && !any);
+        if (starts) state = TRACE_NONE;
         line = str_sub(line, 0, f->max_line_bytes);
         if (!blank && f->kind != FORMAT_HEADER) {
             bool taken = f->kind == FORMAT_LINES &&
@@ -437,16 +445,16 @@ static size_t forward_boundary(const log_format *f, str chunk, size_t end) {
             if (taken)
                 state = TRACE_NONE;
             else
-                starts = !trace_continues(&state, line);
+                starts |= !trace_continues(&state, line);
         }
-        if (!blank && lines >= LOG_RECORD_LINES_MAX) starts = true;
+        any |= !blank;
         if (starts) {
             found = from;
             lines = 0;
         }
         lines++;
     }
-    return found;
+    return any ? found : end;
 }
 
 size_t log_format_boundary(const log_format *f, str chunk) {
@@ -460,17 +468,17 @@ size_t log_format_boundary(const log_format *f, str chunk) {
     if (!nl) return 0;
     size_t end = (size_t)(nl - chunk.p) + 1;
     if (f->kind == FORMAT_CONTENT) return end;
-    size_t from;
-    str line = line_before(chunk, end, &from);
-    while (from > 0) {
-        size_t prev_from = from;
-        str prev;
-        do { /* the line before it that is not blank */
-            prev = line_before(chunk, prev_from, &prev_from);
-        } while (is_blank_line(prev) && prev_from > 0);
-        if (!is_blank_line(line) && starts_record(f, prev, str_sub(line, 0, f->max_line_bytes)))
-            return from;
-        line = line_before(chunk, from, &from);
+    /* Backwards over pairs of neighbours, blank lines between them left out. */
+    size_t at = end, from = end;
+    str line = STR_NONE;
+    while (at > 0) {
+        size_t prev_from;
+        str prev = line_before(chunk, at, &prev_from);
+        at = prev_from;
+        if (is_blank_line(prev)) continue;
+        if (from < end && starts_record(f, prev, str_sub(line, 0, f->max_line_bytes))) return from;
+        line = prev;
+        from = prev_from;
     }
     return forward_boundary(f, chunk, end);
 }

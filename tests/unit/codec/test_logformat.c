@@ -695,7 +695,7 @@ static void boundaries_come_in_any_text(void **state) {
         "1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] \"GET / HTTP/1.0\" 200 2326\n",
     };
     static const char *const FILL[] = {"  indented text\n", "\tat a.b.C(D.java:1)\n",
-                                       "text at the margin\n", "\n  x\n"};
+                                       "text at the margin\n", "\n  x\n", "\n"};
     for (size_t i = 0; i < ARRAY_LEN(FIRST); i++) {
         for (size_t k = 0; k < ARRAY_LEN(FILL); k++) {
             buf t;
@@ -722,6 +722,21 @@ static void boundaries_come_in_any_text(void **state) {
     }
 }
 
+/* Blank lines by the hundred thousand: each is looked at once, and they end up in no record. */
+static void blank_lines_cost_nothing(void **state) {
+    (void)state;
+    enum { BLANK_LINES = 1 << 19 };
+    log_format *f = detect(S("2026-11-20 10:30:45 INFO first\n"), "auto");
+    buf t;
+    buf_init(&t, 2 * BLANK_LINES);
+    for (int n = 0; n < BLANK_LINES; n++) buf_putc(&t, '\n');
+    assert_int_equal(log_format_boundary(f, buf_str(&t)), BLANK_LINES);
+    buf_put(&t, S("2026-11-20 10:30:46 INFO second\n"));
+    assert_int_equal(log_format_boundary(f, buf_str(&t)), BLANK_LINES);
+    buf_release(&t);
+    log_format_free(f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(format_is_found_by_looking),
@@ -743,6 +758,7 @@ int main(void) {
         cmocka_unit_test(full_batch_stops_at_a_record),
         cmocka_unit_test(chunking_changes_nothing),
         cmocka_unit_test(boundaries_come_in_any_text),
+        cmocka_unit_test(blank_lines_cost_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
