@@ -110,27 +110,50 @@ static bool belongs(const finding *f, const cluster *c, int64_t slack) {
     return ns_between(on, c->from) <= slack && ns_between(c->last, on) <= slack;
 }
 
-/* The texts of a fact: its template and its first records. */
-static rc fetch_texts(const rca_input *in, ranking *r, err *e) {
-    enum { RECORDS = FACT_TEXTS - 1 };
-    size_t want = 0;
-    log_ref *refs = arena_try_new_n(r->mem, log_ref, r->fact_count * RECORDS + 1);
-    str *texts = arena_try_new_n(r->mem, str, r->fact_count * RECORDS + 1);
-    if (!refs || !texts) return FAIL(e, RC_LIMIT, "root cause analysis: too many findings");
+/* Findings outside the incident that speak of trouble, best first. */
+static void find_warnings(const incident *in, ranking *r) {
+    for (size_t i = 0; i < in->finding_count && r->warning_count < WARNINGS_MAX; i++) {
+        const finding *f = &in->findings[i].f;
+        bool warns = f->failure_meaning >= 0.5 || f->severity >= SEV_WARN;
+        if (in->findings[i].in_incident || !(warns || f->level >= LEVEL_MEDIUM)) continue;
+        r->warnings[r->warning_count++] = (warning){.index = i};
+    }
+}
+
+/* Reads the first records of facts and warnings, all in one request: for a compressed input every
+ * request costs a pass over it. */
+static rc fetch_texts(const rca_input *in, const incident *out, ranking *r, err *e) {
+    size_t want = 0, room = r->fact_count * FACT_RECORDS + WARNINGS_MAX;
+    log_ref *refs = arena_try_new_n(r->mem, log_ref, room);
+    str **places = arena_try_new_n(r->mem, str *, room);
+    str *texts = arena_try_new_n(r->mem, str, room);
+    if (!refs || !places || !texts) {
+        return FAIL(e, RC_LIMIT, "root cause analysis: too many findings");
+    }
+    for (size_t i = 0; i < r->fact_count; i++) {
+        fact *f = &r->facts[i];
+        for (size_t k = 0; k < f->f->ref_count && k < FACT_RECORDS; k++) {
+            places[want] = &f->records[k];
+            refs[want++] = f->f->refs[k];
+        }
+    }
+    for (size_t i = 0; i < r->warning_count; i++) {
+        const finding *f = &out->findings[r->warnings[i].index].f;
+        if (f->ref_count == 0) continue;
+        places[want] = &r->warnings[i].record;
+        refs[want++] = f->refs[0];
+    }
+    if (in->source && want > 0) {
+        rc code = in->source->ops->fetch_logs(in->source->ctx, refs, want, FACT_TEXT_BYTES, r->mem,
+                                              texts, e);
+        if (code != RC_OK) return code;
+        for (size_t i = 0; i < want; i++) *places[i] = texts[i];
+    }
     for (size_t i = 0; i < r->fact_count; i++) {
         fact *f = &r->facts[i];
         if (f->f->template_text.n) f->texts[f->text_count++] = f->f->template_text;
-        for (size_t k = 0; k < f->f->ref_count && k < RECORDS; k++) refs[want++] = f->f->refs[k];
-    }
-    if (!in->source || want == 0) return RC_OK;
-    rc code =
-        in->source->ops->fetch_logs(in->source->ctx, refs, want, FACT_TEXT_BYTES, r->mem, texts, e);
-    if (code != RC_OK) return code;
-    size_t at = 0;
-    for (size_t i = 0; i < r->fact_count; i++) {
-        fact *f = &r->facts[i];
-        for (size_t k = 0; k < f->f->ref_count && k < RECORDS; k++, at++) {
-            if (texts[at].p) f->texts[f->text_count++] = texts[at];
+        for (size_t k = 0; k < FACT_RECORDS; k++) {
+            if (f->records[k].p) f->texts[f->text_count++] = f->records[k];
         }
     }
     return RC_OK;
@@ -212,7 +235,8 @@ static rc analyze_cluster(const rca_input *in, const source_report *report, cons
     MUST(r->fact_count > 0);
     r->one_service = one_service_only(r);
     set_order_axis(r, report, c->from);
-    rc code = fetch_texts(in, r, e);
+    find_warnings(ret, r);
+    rc code = fetch_texts(in, ret, r, e);
     if (code != RC_OK) return code;
     for (size_t i = 0; i < r->fact_count; i++) {
         fact *f = &r->facts[i];

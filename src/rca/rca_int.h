@@ -8,7 +8,9 @@
 
 enum {
     FACTS_MAX = INCIDENT_FINDINGS_MAX,
-    FACT_TEXTS = 3, /* the template and the first records */
+    FACT_RECORDS = 2, /* of a finding, that are read */
+    FACT_TEXTS = 1 + FACT_RECORDS,
+    WARNINGS_MAX = 64,
     FACT_TEXT_BYTES = 4096,
     ENTITIES_MAX = INCIDENT_ENTITIES_MAX,
     RANK_NONE = -1
@@ -24,7 +26,8 @@ typedef struct fact {
     bool failing;    /* its text or level speaks of a failure, or lines stopped */
     bool unanswered; /* its text says that something does not answer, not that it answered badly */
     int entity;      /* whose lines these are */
-    str texts[FACT_TEXTS];
+    str records[FACT_RECORDS]; /* by reference; p NULL when it cannot be read */
+    str texts[FACT_TEXTS];     /* the template, and the records that there are */
     size_t text_count;
     mention mentions[MENTIONS_MAX];
     int mentioned[MENTIONS_MAX]; /* entity of each, or RANK_NONE */
@@ -42,10 +45,18 @@ typedef struct candidate {
     bool has_lines; /* the source has lines of it, whether or not something is abnormal in them */
 } candidate;
 
+/* A finding outside the incident that may turn out to warn of its root. */
+typedef struct warning {
+    size_t index; /* of its incident_finding */
+    str record;
+} warning;
+
 typedef struct ranking {
     arena *mem; /* scratch */
     fact *facts;
     size_t fact_count;
+    warning warnings[WARNINGS_MAX];
+    size_t warning_count;
     candidate cand[ENTITIES_MAX];
     size_t cand_count;
     double blame[ENTITIES_MAX][ENTITIES_MAX]; /* [a][b]: how much failures of a name b */

@@ -6,7 +6,7 @@
  * other entity in order of onset (at most half of the room), then greedily by weight, halved for
  * every line of the same template and reduced for every line of the same entity already there:
  * a dozen lines from all over the incident say more than a dozen of the loudest one. Texts are
- * fetched from the source, verbatim; cleaning for a terminal or a page is the report's business.
+ * those that rca.c read, verbatim; cleaning for a terminal or a page is the report's business.
  *
  * Steps: the first significant failing finding of every component of an entity (of a service whose
  * lines state no component: of up to STEPS_WITHOUT_COMPONENT templates), oldest first.
@@ -27,7 +27,7 @@ static const int64_t SECOND = 1000000000;
 static const int64_t CHANGE_BEFORE_NS = 3600 * 1000000000ll, ROUTINE_NS = 300 * 1000000000ll;
 static const double STEP_SHARE = 0.2; /* of the entity's strength */
 static const double EVIDENCE_WORTH = 0.05;
-enum { STEPS_WITHOUT_COMPONENT = 3, SIGNS_LOOKED_AT = 64 };
+enum { STEPS_WITHOUT_COMPONENT = 3 };
 
 static str keep(incident *in, str s) {
     return str_dup(&in->mem, utf8_cut_bytes(s, INCIDENT_TEXT_BYTES));
@@ -220,7 +220,7 @@ static bool picked(const pick *p, size_t n, const ranking *r, int which, size_t 
 }
 
 static size_t add_pick(pick *p, size_t n, const ranking *r, int which, size_t ref) {
-    if (n == INCIDENT_EVIDENCE_MAX || which == RANK_NONE || r->facts[which].f->ref_count <= ref ||
+    if (n == INCIDENT_EVIDENCE_MAX || which == RANK_NONE || !r->facts[which].records[ref].p ||
         picked(p, n, r, which, ref)) {
         return n;
     }
@@ -268,8 +268,8 @@ static size_t pick_evidence(const writer *w, pick *p) {
         pick best = {RANK_NONE, 0};
         double best_value = EVIDENCE_WORTH; /* fainter lines say nothing new */
         for (size_t i = 0; i < r->fact_count; i++) {
-            for (size_t k = 0; k < r->facts[i].f->ref_count; k++) {
-                if (picked(p, n, r, (int)i, k)) continue;
+            for (size_t k = 0; k < FACT_RECORDS; k++) {
+                if (!r->facts[i].records[k].p || picked(p, n, r, (int)i, k)) continue;
                 double v = pick_value(p, n, r, (int)i, k);
                 if (v > best_value) {
                     best_value = v;
@@ -309,39 +309,31 @@ static void share_evidence(incident *out) {
     }
 }
 
-static rc write_evidence(writer *w, err *e) {
+static void write_evidence(writer *w) {
     const ranking *r = w->r;
     incident *out = w->out;
     pick p[INCIDENT_EVIDENCE_MAX];
     size_t n = pick_evidence(w, p);
-    if (!w->in->source || n == 0) return RC_OK;
-    log_ref refs[INCIDENT_EVIDENCE_MAX];
-    str texts[INCIDENT_EVIDENCE_MAX];
-    for (size_t i = 0; i < n; i++) refs[i] = r->facts[p[i].fact].f->refs[p[i].ref];
-    rc code = w->in->source->ops->fetch_logs(w->in->source->ctx, refs, n,
-                                             INCIDENT_EVIDENCE_BYTES + 8, r->mem, texts, e);
-    if (code != RC_OK) return code;
-    out->evidence = arena_try_new_n(&out->mem, incident_evidence, n);
-    if (!out->evidence) return FAIL(e, RC_LIMIT, "the incident is too large");
-    for (size_t i = 0; i < n; i++) {
-        if (!texts[i].p) continue;
+    out->evidence = arena_try_new_n(&out->mem, incident_evidence, INCIDENT_EVIDENCE_MAX);
+    for (size_t i = 0; out->evidence && i < n; i++) {
         const fact *f = &r->facts[p[i].fact];
+        const log_ref *ref = &f->f->refs[p[i].ref];
         incident_finding *x = &out->findings[f->index];
         incident_evidence *ev = &out->evidence[out->evidence_count];
         if (x->evidence == INCIDENT_NONE) x->evidence = out->evidence_count;
         ev->id = str_fmt(&out->mem, "E%zu", ++out->evidence_count);
-        ev->input = keep(out, input_name(w->report, &refs[i]));
-        ev->ref = refs[i];
+        ev->input = keep(out, input_name(w->report, ref));
+        ev->ref = *ref;
         ev->ts_ns = p[i].ref == 0 ? f->f->from_ns : TS_NONE;
         ev->service = x->f.service;
         ev->component = x->f.component;
-        ev->text = str_dup(&out->mem, cut_evidence(texts[i], &ev->cut));
-        ev->cut |= refs[i].bytes > INCIDENT_EVIDENCE_BYTES + 8;
+        ev->text = str_dup(&out->mem, cut_evidence(f->records[p[i].ref], &ev->cut));
         ev->finding = f->index;
     }
     share_evidence(out);
-    return RC_OK;
 }
+_Static_assert((int)INCIDENT_EVIDENCE_BYTES < (int)FACT_TEXT_BYTES,
+               "that text was cut must be seen");
 
 static size_t evidence_of(const incident *in, size_t index) {
     return index == INCIDENT_NONE ? INCIDENT_NONE : in->findings[index].evidence;
@@ -666,20 +658,16 @@ static void add_sign(incident *out, size_t finding_index, int64_t at) {
 }
 
 /* Whether the finding's template or first record names the root. */
-static rc names_root(const writer *w, const name_book *root, const finding *f, bool *ret, err *e) {
-    str texts[2] = {f->template_text, STR_NONE};
-    if (w->in->source && f->ref_count) {
-        rc code = w->in->source->ops->fetch_logs(w->in->source->ctx, f->refs, 1,
-                                                 INCIDENT_TEXT_BYTES, w->r->mem, &texts[1], e);
-        if (code != RC_OK) return code;
-    }
-    *ret = false;
+static bool names_root(const writer *w, const name_book *root, const warning *x) {
+    str texts[] = {w->out->findings[x->index].f.template_text, x->record};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         mention found[MENTIONS_MAX];
         size_t n = texts[i].p ? mentions_find(root, texts[i], w->r->mem, found) : 0;
-        for (size_t k = 0; k < n; k++) *ret |= found[k].kind == MENTION_KNOWN;
+        for (size_t k = 0; k < n; k++) {
+            if (found[k].kind == MENTION_KNOWN) return true;
+        }
     }
-    return RC_OK;
+    return false;
 }
 
 /* A finding outside the incident, in the hour before it, that a rule calls a cause. */
@@ -695,10 +683,10 @@ static bool hints_at_a_cause(const writer *w, const incident_finding *x, int64_t
            r->cause_rank >= RANK_OF_CAUSES;
 }
 
-static rc write_signs(writer *w, err *e) {
+static void write_signs(writer *w) {
     const ranking *r = w->r;
     incident *out = w->out;
-    if (!r->timed || !out->entity_count) return RC_OK;
+    if (!r->timed || !out->entity_count) return;
     int root = r->order[0];
     int64_t onset = out->entities[0].onset_ns;
     for (size_t i = 0; i < r->fact_count; i++) {
@@ -709,27 +697,22 @@ static rc write_signs(writer *w, err *e) {
     name_book book;
     name_book_init(&book);
     name_book_add(&book, r->cand[root].e.name);
-    rc code = RC_OK;
-    size_t looked_at = 0;
-    for (size_t i = 0; code == RC_OK && i < out->finding_count; i++) {
-        const finding *f = &out->findings[i].f;
-        bool own = str_eq(f->service, r->cand[root].e.name);
-        bool warns = f->failure_meaning >= 0.5 || f->severity >= SEV_WARN;
-        if (own) warns = f->level >= LEVEL_MEDIUM;
-        bool early = f->onset_ns != TS_NONE && f->onset_ns < onset;
-        if (out->findings[i].in_incident || !warns || !early) continue;
-        if (looked_at++ >= SIGNS_LOOKED_AT) continue;
-        bool names = own;
-        if (!own) code = names_root(w, &book, f, &names, e);
-        if (code == RC_OK && names) add_sign(out, i, f->onset_ns);
+    for (size_t i = 0; i < r->warning_count; i++) {
+        size_t index = r->warnings[i].index;
+        const finding *f = &out->findings[index].f;
+        if (f->onset_ns == TS_NONE || f->onset_ns >= onset) continue;
+        bool own = str_eq(f->service, r->cand[root].e.name) && f->level >= LEVEL_MEDIUM;
+        bool others = !str_eq(f->service, r->cand[root].e.name);
+        if (own || (others && names_root(w, &book, &r->warnings[i]))) {
+            add_sign(out, index, f->onset_ns);
+        }
     }
     name_book_release(&book);
-    for (size_t i = 0; code == RC_OK && i < out->finding_count; i++) {
+    for (size_t i = 0; i < out->finding_count; i++) {
         if (out->sign_count == INCIDENT_SIGNS_MAX) break;
-        if (hints_at_a_cause(w, &out->findings[i], onset))
-            add_sign(out, i, out->findings[i].f.onset_ns);
+        const incident_finding *x = &out->findings[i];
+        if (hints_at_a_cause(w, x, onset)) add_sign(out, i, x->f.onset_ns);
     }
-    return code;
 }
 
 rc rca_write(const rca_input *in, const source_report *report, const ranking *r, incident *ret,
@@ -737,9 +720,9 @@ rc rca_write(const rca_input *in, const source_report *report, const ranking *r,
     writer w = {.in = in, .report = report, .r = r, .out = ret};
     write_entities(&w);
     write_cause(&w);
-    rc code = write_evidence(&w, e);
-    if (code == RC_OK) code = write_signs(&w, e);
-    if (code == RC_OK) code = write_changes(&w, e);
+    write_evidence(&w);
+    write_signs(&w);
+    rc code = write_changes(&w, e);
     if (code != RC_OK) return code;
     ret->cause.evidence = evidence_of(ret, ret->cause.finding);
     write_steps(&w);

@@ -10,7 +10,8 @@ static rc no_scan(void *ctx, const log_scan *scan, log_sink sink, void *sink_ctx
 static rc fetch(void *ctx, const log_ref *refs, size_t count, size_t max_bytes, arena *out,
                 str *ret, err *e) {
     (void)e;
-    const fixture *x = ctx;
+    fixture *x = ctx;
+    x->fetches++;
     for (size_t i = 0; i < count; i++) {
         bool there = refs[i].offset < x->line_count && x->lines[refs[i].offset].p;
         ret[i] = there ? str_dup(out, str_sub(x->lines[refs[i].offset], 0, max_bytes)) : STR_NONE;

@@ -12,6 +12,7 @@ typedef struct fixture {
     detect_summary summary;
     str lines[FIXTURE_LINES]; /* raw records; log_ref.offset is the index */
     size_t line_count;
+    size_t fetches; /* requests for records so far */
     input_info inputs[FIXTURE_INPUTS];
     size_t input_count;
     source src;
