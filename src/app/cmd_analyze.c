@@ -128,12 +128,24 @@ static rc read_inputs(const cli_args *a, analysis *x, err *e) {
     return got;
 }
 
+/* Sessions are known by their key alone; the service is that of the file in which it began. */
+static void name_services(analysis *x) {
+    source_report rep;
+    x->now.src.ops->report(x->now.src.ctx, &rep);
+    for (size_t i = 0; i < x->findings.items.n; i++) {
+        finding *f = &x->findings.items.v[i];
+        if (f->service.n > 0 || f->ref_count == 0 || f->refs[0].file >= rep.count) continue;
+        f->service = rep.inputs[f->refs[0].file].service;
+    }
+}
+
 static rc detect_all(analysis *x, detect_summary *ret, err *e) {
     detect_opts opts = {.baseline = x->before.profile};
     opts.baseline_miner = x->before.miner != NULL ? x->before.miner : x->known;
     rc got = detect_logs(x->now.profile, x->now.miner, &opts, &x->findings, ret, e);
     if (got == RC_OK && x->now.sessions != NULL) {
         got = detect_sessions(x->now.sessions, x->now.miner, &x->findings, e);
+        name_services(x);
         finding_set_sort(&x->findings);
     }
     return got;
