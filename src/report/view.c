@@ -137,7 +137,7 @@ str view_finding(view *v, const finding *f) {
 
 str view_who(view *v, str service, str component) {
     if (!service.n) return component.n ? component : view_text(v, TEXT_UNNAMED_SERVICE);
-    if (!component.n) return service;
+    if (!component.n || str_eq(component, service)) return service;
     return str_fmt(&v->mem, "%.*s / %.*s", STR_ARG(service), STR_ARG(component));
 }
 
