@@ -354,8 +354,12 @@ static rc parse_records(run *r, size_t *ret_used, uint64_t *ret_lines) {
         r->c.offset = base_offset + used;
         rc code = fmt->parse(&r->c, record, r->e);
         if (code == RC_LIMIT && r->c.batch->count > 0) break;
-        if (code == RC_INVALID && !is_blank_line(str_trim(record)))
-            code = keep_as_text(r, str_trim(record), str_trim(record));
+        str text = str_trim(record);
+        if (code == RC_INVALID && text.n > 0) {
+            for (const char *c = record.p; c < text.p; c++) r->c.line_no += *c == '\n';
+            r->c.offset += (size_t)(text.p - record.p);
+            code = keep_as_text(r, text, text);
+        }
         if (code != RC_OK && code != RC_INVALID) return code;
         const char *nl = record.p, *end = record.p + record.n;
         while ((nl = memchr(nl, '\n', (size_t)(end - nl))) != NULL) nl++, lines++;
