@@ -147,9 +147,16 @@ static void map_table(scanner *x) {
 }
 
 #ifdef SCAN_AVX2
-/* Bits of the two shuffles' product: 0..5 stops by high half-byte, 6 digits, 7 control candidates.
- */
-__attribute__((target("avx2"))) static void map_avx2(scanner *x) {
+/* A bit a byte of up to 64 bytes. */
+typedef struct block_maps {
+    uint64_t stop, digit, control, slash, dot, quote, equals, high;
+} block_maps;
+
+/* Adds the bits of 32 bytes, from bit `at` on. Two shuffles by half-bytes: 0..5 of their product
+ * are stops, 6 digits, 7 control characters. */
+__attribute__((target("avx2"), always_inline)) static inline void sort_bytes(block_maps *m,
+                                                                             const char *p,
+                                                                             size_t at) {
     const __m256i hi_sorts = _mm256_setr_epi8(
         (char)0x81, (char)0x81, 0x02, 0x44, 0, 0x08, 0x20, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, (char)0x81,
         (char)0x81, 0x02, 0x44, 0, 0x08, 0x20, 0x10, 0, 0, 0, 0, 0, 0, 0, 0);
@@ -162,58 +169,81 @@ __attribute__((target("avx2"))) static void map_avx2(scanner *x) {
         (char)0xc1, (char)0xc3, (char)0xc3, (char)0xc3, (char)0xc3, (char)0x83, (char)0x9d,
         (char)0x97, (char)0x9d, (char)0x8d, (char)0x95);
     const __m256i low4 = _mm256_set1_epi8(0x0f), stops = _mm256_set1_epi8(0x3f);
+    __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    __m256i hi = _mm256_and_si256(_mm256_srli_epi16(v, 4), low4);
+    __m256i sorts = _mm256_and_si256(_mm256_shuffle_epi8(lo_sorts, _mm256_and_si256(v, low4)),
+                                     _mm256_shuffle_epi8(hi_sorts, hi));
+    __m256i is_stop = _mm256_cmpgt_epi8(_mm256_and_si256(sorts, stops), _mm256_setzero_si256());
+#define BITS(vec) ((uint64_t)(uint32_t)_mm256_movemask_epi8(vec) << at)
+#define EQ(ch)    BITS(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(ch)))
+    uint64_t control = BITS(sorts) | EQ(0x7f);
+    m->high |= BITS(v);
+    m->stop |= BITS(is_stop) | EQ(0x7f);
+    m->digit |= BITS(_mm256_slli_epi16(sorts, 1));
+    m->slash |= EQ('/') | EQ('\\');
+    m->dot |= EQ('.');
+    m->quote |= EQ('"');
+    m->equals |= EQ('=');
+    if (UNLIKELY(control)) control &= ~(EQ('\t') | EQ('\n') | EQ('\v') | EQ('\f') | EQ('\r'));
+    m->control |= control;
+#undef EQ
+#undef BITS
+}
+
+/* The maps of the last n < 64 bytes, at p; `before` bytes may be read in front of them. Never reads
+ * behind the text: the last whole vectors that end with it are read instead. */
+__attribute__((target("avx2"))) static block_maps sort_tail(const char *p, size_t n,
+                                                            size_t before) {
+    block_maps m = {0};
+    if (before >= 64) {
+        size_t over = 64 - n;
+        sort_bytes(&m, p - over, 0);
+        sort_bytes(&m, p - over + 32, 32);
+        m.stop >>= over;
+        m.digit >>= over;
+        m.control >>= over;
+        m.slash >>= over;
+        m.dot >>= over;
+        m.quote >>= over;
+        m.equals >>= over;
+    } else if (n >= 32) {
+        sort_bytes(&m, p, 0);
+        sort_bytes(&m, p + n - 32, n - 32);
+    } else {
+        char copy[32];
+        memset(copy, ' ', sizeof(copy));
+        memcpy(copy, p, n);
+        sort_bytes(&m, copy, 0);
+    }
+    uint64_t inside = ~(~(uint64_t)0 << n);
+    m.stop |= ~inside;
+    return m;
+}
+
+__attribute__((target("avx2"))) static void map_avx2(scanner *x) {
     uint64_t carry_equals = 0; /* was the last byte of the block before a '='? */
     uint64_t open_dot = 0;     /* was it a dot? decided by the first byte of this block */
     for (size_t base = 0; base < x->end; base += 64) {
-        char tail[64];
         const char *p = x->text.p + base;
         size_t n = x->end - base;
-        if (n < 64) {
-            memset(tail, ' ', sizeof(tail));
-            memcpy(tail, p, n);
-            p = tail;
+        block_maps m = {0};
+        if (n >= 64) {
+            sort_bytes(&m, p, 0);
+            sort_bytes(&m, p + 32, 32);
+        } else {
+            m = sort_tail(p, n, base);
         }
-        uint64_t stop = 0, digit = 0, control = 0, slash = 0, dot = 0, quote = 0, equals = 0,
-                 high = 0;
-        for (int half = 0; half < 2; half++) {
-            __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32 * half));
-            __m256i hi = _mm256_and_si256(_mm256_srli_epi16(v, 4), low4);
-            __m256i sorts =
-                _mm256_and_si256(_mm256_shuffle_epi8(lo_sorts, _mm256_and_si256(v, low4)),
-                                 _mm256_shuffle_epi8(hi_sorts, hi));
-            __m256i is_stop =
-                _mm256_cmpgt_epi8(_mm256_and_si256(sorts, stops), _mm256_setzero_si256());
-#define BITS(vec) ((uint64_t)(uint32_t)_mm256_movemask_epi8(vec) << (32 * half))
-#define EQ(ch)    BITS(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(ch)))
-            high |= BITS(v);
-            stop |= BITS(is_stop) | EQ(0x7f);
-            digit |= BITS(_mm256_slli_epi16(sorts, 1));
-            control |= BITS(sorts) | EQ(0x7f);
-            slash |= EQ('/') | EQ('\\');
-            dot |= EQ('.');
-            quote |= EQ('"');
-            equals |= EQ('=');
-            if (UNLIKELY(control)) {
-                control &= ~(EQ('\t') | EQ('\n') | EQ('\v') | EQ('\f') | EQ('\r'));
-            }
-#undef EQ
-#undef BITS
-        }
-        uint64_t after_equals = equals << 1 | carry_equals;
-        uint64_t look = digit | slash | control | (x->json ? quote : quote & after_equals) |
-                        (dot & ~(stop >> 1) & ~(dot >> 1) & ~((uint64_t)1 << 63));
-        carry_equals = equals >> 63;
-        if (open_dot && !((stop | dot) & 1)) x->look[base / 64 - 1] |= (uint64_t)1 << 63;
-        open_dot = dot >> 63;
-        if (n < 64) {
-            uint64_t inside = ~(~(uint64_t)0 << n);
-            stop |= ~inside;
-            look &= inside;
-        }
-        x->stop[base / 64] = stop;
+        uint64_t after_equals = m.equals << 1 | carry_equals;
+        uint64_t look = m.digit | m.slash | m.control |
+                        (x->json ? m.quote : m.quote & after_equals) |
+                        (m.dot & ~(m.stop >> 1) & ~(m.dot >> 1) & ~((uint64_t)1 << 63));
+        carry_equals = m.equals >> 63;
+        if (open_dot && !((m.stop | m.dot) & 1)) x->look[base / 64 - 1] |= (uint64_t)1 << 63;
+        open_dot = m.dot >> 63;
+        x->stop[base / 64] = m.stop;
         x->look[base / 64] = look;
-        x->digit[base / 64] = digit;
-        x->high |= high != 0;
+        x->digit[base / 64] = m.digit;
+        x->high |= m.high != 0;
     }
 }
 #endif
