@@ -26,6 +26,8 @@
  * A template with concern that is not new gets prior(concern) less the share of the timeline it
  * occupies (in sixteenths, SPREAD_BITS per doubling: what goes on all day is background) and less
  * the noise of rare templates with concern anywhere else. Without time only what it says counts.
+ * When it is a fifth of all that its service says (and a hundredth of everything), the service
+ * fails all the time: that is told in any case.
  *
  * Tests: one a bucket; one a segment for lines that are not new. Discoveries within a gap of n / 64
  * buckets are one episode (one event, many lines). */
