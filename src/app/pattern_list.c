@@ -17,6 +17,21 @@ static rc counts_before(const miner *merged, const miner *before, map64 *ret, ui
     return RC_OK;
 }
 
+static rc fill_params(const miner *m, uint64_t id, arena *out, pattern_row *r, err *e) {
+    uint64_t shape = miner_template_shape(m, id);
+    uint32_t n = miner_slot_count(m, shape);
+    if (n == 0) return RC_OK;
+    pattern_param *params = arena_try_new_n(out, pattern_param, n);
+    if (params == NULL) return FAIL(e, RC_LIMIT, "the parameters do not fit in memory");
+    for (uint32_t k = 0; k < n; k++) {
+        params[k].name = str_dup(out, miner_slot_name(m, shape, k));
+        params[k].type = miner_slot_type(m, shape, k);
+    }
+    r->params = params;
+    r->param_count = n;
+    return RC_OK;
+}
+
 static rc fill_rows(const miner *m, const map64 *before, arena *out, pattern_list *ret, err *e) {
     miner_counts counts;
     miner_count(m, &counts);
@@ -36,6 +51,8 @@ static rc fill_rows(const miner *m, const map64 *before, arena *out, pattern_lis
         r->count = t.count - MIN(r->count_before, t.count);
         r->text = str_dup(out, t.text);
         if (r->text.p == NULL) return FAIL(e, RC_LIMIT, "the template texts do not fit in memory");
+        rc got = fill_params(m, t.id, out, r, e);
+        if (got != RC_OK) return got;
         ret->lines += r->count;
     }
     ret->rows = rows;

@@ -80,6 +80,13 @@ uint64_t miner_resolve(const miner *m, uint64_t template_id);
 /* Templates in order of count, then text: i = 0 .. templates-1. RC_NOT_FOUND past the end. */
 MUST_CHECK rc miner_template_at(const miner *m, size_t i, template_info *ret);
 MUST_CHECK rc miner_template(const miner *m, uint64_t id, template_info *ret);
+/* The shape with most lines of a template; 0 when the id is unknown. Its slots stand for the
+ * template's parameters. */
+uint64_t miner_template_shape(const miner *m, uint64_t template_id);
+uint32_t miner_slot_count(const miner *m, uint64_t shape);
+/* What slot k holds: the one type of all its values, else the narrowest that covers them (int and
+ * float: float; anything else mixed: text). */
+slot_type miner_slot_type(const miner *m, uint64_t shape, uint32_t k);
 /* Name of slot k of a shape, from the text before it ("took", "user", "size"), for parameters; ""
  * when there is none. */
 str miner_slot_name(const miner *m, uint64_t shape, uint32_t k);

@@ -735,7 +735,28 @@ rc miner_template(const miner *m, uint64_t id, template_info *ret) {
     return RC_OK;
 }
 
+uint64_t miner_template_shape(const miner *m, uint64_t template_id) {
+    uint64_t now = miner_template_of(m, template_id);
+    const shape *s = now ? miner_find(m, now) : NULL;
+    return s ? m->members[m->groups[s->group].first] : 0;
+}
+
 /* ---- a shape's parts ---- */
+
+uint32_t miner_slot_count(const miner *m, uint64_t id) {
+    const shape *s = miner_find(m, id);
+    return s ? s->slot_count : 0;
+}
+
+slot_type miner_slot_type(const miner *m, uint64_t id, uint32_t k) {
+    const shape *s = miner_find(m, id);
+    if (!s || k >= s->slot_count) return SLOT_TEXT;
+    unsigned types = s->slot[k].types & ((1u << SLOT_TYPE_COUNT) - 1);
+    unsigned numbers = 1u << SLOT_INT | 1u << SLOT_FLOAT;
+    if (types == numbers) return SLOT_FLOAT;
+    if (types == 0 || (types & (types - 1)) != 0) return SLOT_TEXT;
+    return (slot_type)__builtin_ctz(types);
+}
 
 str miner_slot_name(const miner *m, uint64_t id, uint32_t k) {
     const shape *s = miner_find(m, id);

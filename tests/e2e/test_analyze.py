@@ -188,6 +188,12 @@ class Mine(Scratch):
         status, out, _ = self.run_program("mine", "--format", "json", self.log())
         self.assertEqual(sum(t["count"] for t in json.loads(out)["templates"]), 3000)
 
+    def test_params_have_names_and_types(self):
+        status, out, _ = self.run_program("mine", "--params", "--format", "json", self.log())
+        params = json.loads(out)["templates"][0]["params"]
+        self.assertEqual([(p["name"], p["type"]) for p in params],
+                         [("user", "int"), ("added", "int"), ("in", "unit")])
+
     def test_state_keeps_ids_and_counts(self):
         path, state = self.log(), str(self.dir / "state")
         first = json.loads(self.run_program("mine", "--format", "json", "--state", state, path)[1])["templates"]
