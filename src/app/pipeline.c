@@ -303,6 +303,8 @@ size_t pipeline_tell_problems(const pipeline *p, bool quiet) {
         if (in->state == INPUT_OK) {
             bool empty = in->bytes == 0 && !quiet;
             if (empty) fprintf(stderr, "faultline: %.*s: empty\n", STR_ARG(in->name));
+            if (in->problem.n > 0 && !quiet)
+                fprintf(stderr, "faultline: %.*s: %.*s\n", STR_ARG(in->name), STR_ARG(in->problem));
             continue;
         }
         n++;

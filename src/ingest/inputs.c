@@ -138,7 +138,7 @@ static bool find_format(files *f, input *in, str sample) {
     err why = {0};
     const char *what = not_a_log(sample);
     if (what) {
-        input_problem(f, in, INPUT_SKIPPED, "not read: %s", what);
+        input_problem(f, in, INPUT_SKIPPED, "%s", what);
         return false;
     }
     log_format_opts fo = f->format;
@@ -151,7 +151,7 @@ static bool find_format(files *f, input *in, str sample) {
     rc r = log_format_detect(sample, &fo, &in->format, &why);
     if (r != RC_OK) {
         if (r == RC_UNSUPPORTED && !why.msg[0])
-            input_problem(f, in, INPUT_SKIPPED, "not read: binary content");
+            input_problem(f, in, INPUT_SKIPPED, "binary content");
         else
             input_failed(f, in, INPUT_SKIPPED, &why);
         in->format = NULL;
@@ -234,7 +234,7 @@ static void look(walk *w, input *in) {
     stream_close(s);
     const char *what = n > 0 ? not_a_log(str_make(head, n)) : NULL;
     if (what)
-        input_problem(w->f, in, INPUT_SKIPPED, "not read: %s", what);
+        input_problem(w->f, in, INPUT_SKIPPED, "%s", what);
     else if (r != RC_OK && n == 0)
         input_failed(w->f, in, INPUT_SKIPPED, &why);
     in->closed_for_good = in->info.state == INPUT_SKIPPED;

@@ -167,7 +167,7 @@ typedef struct incident_looked_at {
     uint64_t records, lines, bytes, records_without_time;
     int64_t first_ns, last_ns; /* TS_NONE when nothing had a time */
     size_t services, templates, series, params;
-    size_t problems; /* inputs that are partial or skipped */
+    size_t problems; /* inputs that are partial or skipped, or have a remark */
 } incident_looked_at;
 
 typedef struct incident {

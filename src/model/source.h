@@ -42,7 +42,7 @@ typedef struct input_info {
     str format;  /* "json", "logfmt", "syslog-3164", "learned: <ts> <level> <word>" ... */
     str service; /* default service of its records, from the file name or directory */
     input_state state;
-    str problem;    /* why it is partial or skipped; empty when fine */
+    str problem;    /* why it is partial or skipped, or a remark; empty when fine */
     uint64_t bytes; /* read after decompression */
     uint64_t bytes_on_disk;
     uint64_t lines, records, records_without_time, multi_line_records;

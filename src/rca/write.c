@@ -77,7 +77,8 @@ void rca_write_looked_at(const rca_input *in, const source_report *report, incid
     size_t n = 0;
     for (int pass = 0; inputs && pass < 2; pass++) {
         for (size_t i = 0; i < report->count; i++) {
-            bool problem = report->inputs[i].state != INPUT_OK;
+            const input_info *x = &report->inputs[i];
+            bool problem = x->state != INPUT_OK || x->problem.n > 0;
             if (pass == 0) {
                 l->problems += problem;
                 l->records_without_time += report->inputs[i].records_without_time;

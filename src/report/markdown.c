@@ -258,7 +258,7 @@ static void put_looked_at(md *m) {
     heading(m, TEXT_SEC_PROBLEMS);
     HEAD(m, TEXT_COL_INPUT, TEXT_COL_STATE, TEXT_COL_PROBLEM);
     for (size_t i = 0; i < l->input_count && i < VIEW_INPUTS_MAX; i++) {
-        if (l->inputs[i].state == INPUT_OK) break;
+        if (l->inputs[i].state == INPUT_OK && l->inputs[i].problem.n == 0) break;
         ROW(m, l->inputs[i].name, view_state(v, l->inputs[i].state), l->inputs[i].problem);
     }
 }

@@ -372,7 +372,7 @@ static void put_looked_at(term *t) {
     heading(t, TEXT_SEC_PROBLEMS);
     for (size_t i = 0; i < l->input_count; i++) {
         const input_info *x = &l->inputs[i];
-        if (x->state == INPUT_OK) break;
+        if (x->state == INPUT_OK && x->problem.n == 0) break;
         put(t, S("  "));
         if (i == VIEW_INPUTS_MAX) {
             wrapped(t, 4, DIM, VIEW_FILL(v, TEXT_MORE_INPUTS, view_count(v, l->problems - i)));
