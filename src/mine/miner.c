@@ -39,6 +39,7 @@ enum {
     CLOCK_STEPS_MAX = 64,
     HEIR_STEPS_MAX = 4, /* looked further for a shape with an heir */
     DROPS_MAX = 64,     /* to make room for one */
+    BATCH_SLOTS = 2048, /* taken from a batch's arena at once */
     GROUP_AGAIN_MIN = 16,
     GROUP_PATIENCE_MAX = 6,
     TABLE_MIN = 64,
@@ -558,16 +559,21 @@ uint64_t miner_add(miner *m, str msg, log_slot *slots, uint32_t slot_cap, uint32
 
 rc miner_batch(miner *m, log_batch *b, err *e) {
     MUST(m->magic == MINER_MAGIC);
+    log_slot *room = NULL;
+    uint32_t left = 0;
     for (size_t i = 0; i < b->count; i++) {
         log_record *r = &b->rec[i];
         shape *s = learn(m, r->body, &r->shape);
         uint32_t n = m->scan.slot_count;
-        log_slot *slots = NULL;
-        if (n) {
-            slots = arena_try_new_n(&b->mem, log_slot, n);
-            if (!slots) return FAIL(e, RC_LIMIT, "a batch's memory is used up by its parameters");
-            memcpy(slots, m->scan.slot, n * sizeof(*slots));
+        if (n > left) { /* slots of many records at a time */
+            left = MAX(n, (uint32_t)BATCH_SLOTS);
+            room = arena_try_new_n(&b->mem, log_slot, left);
+            if (!room) return FAIL(e, RC_LIMIT, "a batch's memory is used up by its parameters");
         }
+        log_slot *slots = n ? room : NULL;
+        if (n) memcpy(slots, m->scan.slot, n * sizeof(*slots));
+        if (n) room += n; /* not on NULL */
+        left -= n;
         r->slots = slots;
         r->slot_count = n;
         if (!s) continue;
