@@ -53,6 +53,8 @@ typedef struct learner {
     size_t nearly; /* matches that count as all */
     header *h;
     unsigned seen_ts;
+    /* Words since the last strong cell that look like text; those of one value on all lines. */
+    unsigned text_words, constant_words;
     bool has_component, has_pid;
     bool has_level;      /* a level of any kind */
     bool has_level_word; /* more than a letter or a priority */
@@ -106,6 +108,16 @@ static bool append(learner *l, header_step s) {
     for (size_t i = 0; i < l->n; i++)
         if (l->after[i]) l->line[i].p = l->after[i];
     return true;
+}
+
+static bool is_constant(const learner *l) { return l->n >= 10 && distinct_cells(l) == 1; }
+
+/* "ERROR connection failed: timeout" on every line: words that never change in front of a cell that
+ * never changes, or two such words, are one statement's text as easily as columns, and a constant
+ * left in the message does no harm. Only behind a level, where the message may begin. */
+static bool one_statement(const learner *l) {
+    if (l->n < 10 || !l->has_level_word || l->constant_words < l->text_words) return false;
+    return l->text_words > 1 || (l->text_words == 1 && distinct_cells(l) == 1);
 }
 
 static bool last_is_strong(const learner *l) {
@@ -224,6 +236,9 @@ static bool try_bracket(learner *l) {
             .op = H_BRACKET, .open = PAIRS[k][0], .close = PAIRS[k][1], .strong = true};
         size_t matched = try_step(l, &s);
         if (matched < l->nearly) continue;
+        /* Behind words a parenthesis is the message's: "connect() failed (111: refused)". */
+        if (l->has_level_word && l->text_words > 0 && (s.open == '(' || one_statement(l)))
+            return false;
         if (s.open == '{' && !recurs(l, 0.2)) return false; /* the message may be an object */
         if (!l->has_level && count_cells(l, has_level_word) * 10 >= matched * 9) {
             s.role = COL_LEVEL;
@@ -317,6 +332,12 @@ static bool try_int(learner *l) {
 
 static bool is_single_word(str t) { return t.n > 0 && str_find_char(t, ' ', 0) == STR_NPOS; }
 
+static bool is_number_alone(str t) {
+    for (size_t i = 0; i < t.n; i++)
+        if (!is_digit(t.p[i])) return false;
+    return true;
+}
+
 static bool try_tag(learner *l) {
     header_step s = {.op = H_TAG, .role = COL_COMPONENT, .strong = true};
     if (l->has_component || l->h->count == 0) return false;
@@ -324,6 +345,8 @@ static bool try_tag(learner *l) {
     if (matched * 10 < l->n * 9 || (l->n >= 50 && !recurs(l, 0.6))) return false;
     /* Two words on most lines are two columns: "host program[pid]:". */
     if (count_cells(l, is_single_word) * 2 < matched) return false;
+    if (count_cells(l, is_number_alone) * 2 > matched) return false; /* "job 3: done" */
+    if (one_statement(l)) return false;
     l->has_component = true;
     return append(l, s);
 }
@@ -363,6 +386,7 @@ static bool try_until(learner *l) {
         bool bar = header_is_bar(&s);
         if (l->has_component && !single && !bar) continue;
         if (!single && l->n < 3) continue;
+        if (one_statement(l) || (!single && l->has_level_word && !bar && is_constant(l))) continue;
         if (l->h->count == 0) { /* Compose: "service-1  | ..." */
             s.role = COL_SERVICE;
             return append(l, s);
@@ -596,9 +620,14 @@ static void learn_steps(learner *l, bool stamped) {
             if (l->h->count && l->h->step[l->h->count - 1].op == H_TAG) break;
             if (!stamped && !l->has_level) break;
             if (!try_word(l)) break;
+            size_t distinct = distinct_cells(l);
+            bool column = last_is_strong(l) || l->h->step[l->h->count - 1].role == COL_HOST ||
+                          (distinct > 1 && recurs(l, 0.2));
+            l->text_words += !column;
+            l->constant_words += !column && distinct == 1;
         }
         if (l->h->step[l->h->count - 1].strong) {
-            weak = 0;
+            weak = l->text_words = l->constant_words = 0;
             useful = l->h->count;
         } else {
             /* What names a service or a host is more than any word. */

@@ -16,7 +16,7 @@
  * A stamp must end at a character that is no letter or digit, so "2015-10-18 18:01:47" never reads
  * the start of a longer number.
  *
- * Limits: years 1..9999 whose nanoseconds fit int64 (1677..2262); a leap second (60) counts as the
+ * Limits: years 1900..2262, nanoseconds that fit int64; a leap second (60) counts as the
  * first second of the next minute. Calendar: days from civil after Howard Hinnant, "chrono-
  * Compatible Low-Level Date Algorithms". */
 #include "codec/timestamp.h"

@@ -373,6 +373,51 @@ static void syslog_5424_fields(void **state) {
     release(&p);
 }
 
+/* `text` with n for each '@'. */
+static void put_numbered(buf *out, const char *text, int n) {
+    for (; *text; text++) {
+        if (*text == '@')
+            buf_fmt(out, "%02d", n);
+        else
+            buf_putc(out, *text);
+    }
+}
+
+/* A log of one statement: nothing of it looks like a column only because it never changes. */
+static void one_statement_is_no_header(void **state) {
+    (void)state;
+    static const struct {
+        const char *front, *message;
+    } cases[] = {
+        {"2026-11-20 10:30:@ ERROR ", "connection failed: timeout after @ ms"},
+        {"2026-11-20 10:30:@ ERROR ", "worker failed (code @) on host"},
+        {"2026-11-20 10:30:@ INFO ", "request from [10.0.0.@] is done"},
+        {"2026-11-20 10:30:@ ", "job @: ok"},
+        {"2026-11-20 10:30:@ INFO ", "user logged in - id=@"},
+        {"2026/11/20 10:30:@ [error] 31#31: ",
+         "*@ connect() failed (111: Connection refused) while connecting to upstream"},
+    };
+    enum { LINES = 60 };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        buf t;
+        buf_init(&t, 1 << 20);
+        for (int n = 0; n < LINES; n++) {
+            put_numbered(&t, cases[i].front, n);
+            put_numbered(&t, cases[i].message, n);
+            buf_putc(&t, '\n');
+        }
+        parsed p;
+        parse_text(&p, buf_str(&t), "auto");
+        assert_int_equal(p.b.count, LINES);
+        buf_reset(&t);
+        put_numbered(&t, cases[i].message, 7);
+        buf_putc(&t, '\0');
+        expect_str(p.b.rec[7].body, t.p);
+        release(&p);
+        buf_release(&t);
+    }
+}
+
 static void header_inside_containers(void **state) {
     (void)state;
     parsed p;
@@ -748,6 +793,7 @@ int main(void) {
         cmocka_unit_test(multi_line_records_have_a_maximum),
         cmocka_unit_test(access_fields_become_attributes),
         cmocka_unit_test(syslog_5424_fields),
+        cmocka_unit_test(one_statement_is_no_header),
         cmocka_unit_test(header_inside_containers),
         cmocka_unit_test(levels_in_front_of_messages_count),
         cmocka_unit_test(structured_messages_behind_a_header),
