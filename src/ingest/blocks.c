@@ -108,10 +108,26 @@ static size_t rest_read(cutter *c) {
     return got;
 }
 
+/* A file truncated under a writer that does not append begins with a hole: NUL bytes, any number.
+ */
+static void skip_hole(cutter *c) {
+    if (c->offset != 0 || c->seq != 0) return;
+    while (cutter_held(c) > 0 || rest_read(c) > 0) {
+        size_t from = c->rest_at;
+        while (c->rest_at < c->rest_n && c->rest[c->rest_at] == '\0') c->rest_at++;
+        c->skipped += c->rest_at - from;
+        if (cutter_held(c) > 0) break;
+    }
+    c->offset += c->skipped;
+}
+
 str cutter_sample(cutter *c) {
     rest_reserve(c, LOG_SAMPLE_BYTES + DROP_STEP);
-    while (cutter_held(c) < LOG_SAMPLE_BYTES && rest_read(c) > 0)
+    skip_hole(c);
+    while (cutter_held(c) < LOG_SAMPLE_BYTES) {
         if (c->eager && memchr(c->rest, '\n', c->rest_n)) break; /* do not wait for more */
+        if (rest_read(c) == 0) break;
+    }
     return str_make(c->rest + c->rest_at, MIN(cutter_held(c), (size_t)LOG_SAMPLE_BYTES));
 }
 

@@ -43,6 +43,7 @@ typedef struct cutter {
     char *rest;         /* bytes read but not handed out: [rest_at, rest_n) */
     size_t rest_at, rest_n, rest_cap;
     uint64_t offset, line, seq; /* of the next block */
+    uint64_t skipped;           /* NUL bytes before the text */
     int64_t last_ns;            /* time of the last record handed out that has one */
     bool started;               /* offset is known: something was read */
     bool ended;                 /* the stream is */

@@ -194,6 +194,8 @@ void input_done(files *f, input *in, const cutter *c) {
     if (c->failure.code != RC_OK) input_failed(f, in, INPUT_PARTIAL, &c->failure);
     sys_lock_take(f->lock);
     in->info.bytes_on_disk = stream_raw_at(c->in);
+    in->info.bytes += c->skipped;
+    in->info.nul_lines += c->skipped > 0;
     sys_lock_give(f->lock);
 }
 

@@ -60,8 +60,11 @@ void pack_put(pack how, const void *p, size_t n, buf *out) {
         made = cap - z.avail_out;
         deflateEnd(&z);
     } else if (how == PACK_ZSTD) {
-        made = ZSTD_compress(to, cap, p, n, 3);
+        ZSTD_CCtx *z = ZSTD_createCCtx();
+        ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1); /* as the zstd tool does */
+        made = ZSTD_compress2(z, to, cap, p, n);
         assert_false(ZSTD_isError(made));
+        ZSTD_freeCCtx(z);
     } else if (how == PACK_XZ) {
         assert_int_equal(
             lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, NULL, p, n, (uint8_t *)to, &made, cap),

@@ -308,6 +308,40 @@ static void line_ends_and_empty_files(void **state) {
     close_source(&o);
 }
 
+/* A writer that went on at its old place after a truncation: the file begins with a hole. */
+static void a_hole_before_the_text_is_passed_over(void **state) {
+    (void)state;
+    enum { HOLE = 700000 };
+    char *hole = calloc(1, HOLE);
+    const char *text = "2026-11-20T10:00:00Z INFO first\n2026-11-20T10:00:01Z INFO second\n";
+    scratch_write("holed.log", hole, HOLE);
+    scratch_append("holed.log", text, strlen(text));
+    scratch_write("only.log", hole, HOLE);
+    opened o;
+    collector c;
+    for (int order = ORDER_ANY; order <= ORDER_TIME; order++) {
+        assert_int_equal(
+            open_source(&o, NULL, BLOCK, (const char *[]){"holed.log", "only.log", NULL}), RC_OK);
+        collector_init(&c);
+        log_scan scan = {.order = (log_order)order};
+        assert_int_equal(scan_source(&o, &scan, &c), RC_OK);
+        assert_int_equal(c.v.n, 2);
+        assert_int_equal(c.v.v[0].ref.offset, HOLE);
+        assert_int_equal(c.v.v[0].ref.line, 1);
+        assert_string_equal(c.v.v[0].raw, "2026-11-20T10:00:00Z INFO first");
+        assert_int_equal(o.rep.inputs[0].bytes, HOLE + strlen(text));
+        assert_int_equal(o.rep.inputs[0].nul_lines, 1);
+        assert_int_equal(o.rep.inputs[1].records, 0);
+        str got[1];
+        assert_int_equal(
+            o.src.ops->fetch_logs(o.src.ctx, &c.v.v[1].ref, 1, 1000, &o.mem, got, NULL), RC_OK);
+        assert_true(str_eq(got[0], S("2026-11-20T10:00:01Z INFO second")));
+        collector_release(&c);
+        close_source(&o);
+    }
+    free(hole);
+}
+
 /* Line and offset after a line of 100 MB are right, the line is cut and counted. */
 static void a_line_of_100_mb_passes(void **state) {
     (void)state;
@@ -692,6 +726,7 @@ int main(void) {
         T(nothing_readable_is_not_found),
         T(an_unknown_format_name_is_refused),
         T(line_ends_and_empty_files),
+        T(a_hole_before_the_text_is_passed_over),
         T(a_line_of_100_mb_passes),
         T(truncated_gzip_is_partial),
         T(time_and_service_filters),

@@ -5,7 +5,7 @@
 
 #include "sys/fs_fault.h"
 
-enum { TEXT_BYTES = 3 << 20 };
+enum { TEXT_BYTES = 3 << 19 };
 
 static int setup(void **state) {
     (void)state;
