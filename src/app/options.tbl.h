@@ -140,8 +140,6 @@
       "colour on the terminal; auto heeds NO_COLOR and TERM")                                      \
     X(QUIET, 'q', "quiet", "", FLAG, "", "", GLOBAL, false,                                        \
       "no progress and no notes on standard error, only failures")                                 \
-    X(LOG_LEVEL, 0, "log-level", "LEVEL", CHOICE, "error|warn|info|debug", "warn", GLOBAL, false,  \
-      "what the program says about its own work on standard error")                                \
     X(SHOW_HELP, 'h', "help", "", FLAG, "", "", GLOBAL, false, "explain the command and exit")     \
     X(SHOW_VERSION, 'V', "version", "", FLAG, "", "", GLOBAL, false, "print the version and exit")
 
