@@ -2,8 +2,10 @@
 #include <stdio.h>
 
 #include "app/commands.h"
+#include "app/events.tbl.h"
 #include "app/output.h"
 #include "app/pipeline.h"
+#include "app/state.h"
 #include "rca/rca.h"
 #include "report/report.h"
 #include "sys/term.h"
@@ -12,7 +14,7 @@ enum {
     STDOUT_FD = 1,
     REPORT_BYTES_MAX = 256 << 20,
     RULES_FILE_BYTES_MAX = 4 << 20,
-    STATE_BYTES_MAX = 512 << 20,
+    ANALYZE_ARENA_MAX = 64 << 20,
     SESSION_BYTES_MAX = 64 << 20
 };
 
@@ -30,7 +32,7 @@ typedef struct analysis {
 
 static void analysis_init(analysis *x) {
     *x = (analysis){0};
-    arena_init(&x->mem, "analyze", STATE_BYTES_MAX);
+    arena_init(&x->mem, "analyze", ANALYZE_ARENA_MAX);
     finding_set_init(&x->findings);
     incident_init(&x->incident);
     buf_init(&x->text, REPORT_BYTES_MAX);
@@ -66,38 +68,29 @@ static rc load_rules(const cli_args *a, analysis *x, err *e) {
         buf_release(&yaml);
         if (got != RC_OK) return got;
     }
+    app_log(RULES_LOADED, SYS_LOG_INT("rules", (int64_t)rules_count(x->rules)),
+            SYS_LOG_INT("files", (int64_t)n));
     return RC_OK;
 }
 
-/* A missing state file is a first run. */
-static rc load_state(str path, analysis *x, err *e) {
-    buf state;
-    buf_init(&state, STATE_BYTES_MAX);
-    rc got = sys_read_file(x->read.fs, path, STATE_BYTES_MAX, &state, e);
-    if (got == RC_NOT_FOUND) {
-        buf_release(&state);
-        return RC_OK;
-    }
-    if (got == RC_OK) got = miner_new(&x->read.miner, &x->known, e);
-    if (got == RC_OK) got = miner_load(x->known, buf_str(&state), e);
-    buf_release(&state);
-    if (got != RC_OK) return err_wrap(e, got, "--state %.*s", STR_ARG(path));
-    miner_group(x->known);
-    return RC_OK;
+static rc load_known(str path, analysis *x, err *e) {
+    miner *known;
+    bool found;
+    rc got = miner_new(&x->read.miner, &known, e);
+    if (got != RC_OK) return got;
+    got = state_load(x->read.fs, path, known, &found, e);
+    if (got == RC_OK && found) x->known = TAKE(known);
+    miner_free(known);
+    return got;
 }
 
-static rc save_state(str path, analysis *x, err *e) {
+static rc save_known(str path, analysis *x, err *e) {
     if (x->known != NULL) {
         rc got = miner_merge(x->now.miner, x->known, e);
         if (got != RC_OK) return got;
         miner_group(x->now.miner);
     }
-    buf state;
-    buf_init(&state, STATE_BYTES_MAX);
-    rc got = miner_save(x->now.miner, &state, e);
-    if (got == RC_OK) got = sys_write_file(x->read.fs, path, buf_str(&state), e);
-    buf_release(&state);
-    return got == RC_OK ? RC_OK : err_wrap(e, got, "--state %.*s", STR_ARG(path));
+    return state_save(x->read.fs, path, x->now.miner, e);
 }
 
 static rc read_baseline(const cli_args *a, analysis *x, err *e) {
@@ -171,6 +164,20 @@ static rc write_report(const cli_args *a, analysis *x, err *e) {
     return output_close(&o, e) == RC_OK ? RC_OK : RC_IO;
 }
 
+static void log_conclusion(const analysis *x, const detect_summary *summary) {
+    app_log(DETECTED, SYS_LOG_INT("records", (int64_t)summary->records),
+            SYS_LOG_INT("series", (int64_t)summary->series_checked),
+            SYS_LOG_INT("parameters", (int64_t)summary->params_checked),
+            SYS_LOG_INT("findings", (int64_t)x->findings.items.n),
+            SYS_LOG_STR("undetermined", summary->why_undetermined));
+    static const char *const verdicts[] = {[VERDICT_UNDETERMINED] = "undetermined",
+                                           [VERDICT_NORMAL] = "normal",
+                                           [VERDICT_ABNORMAL] = "abnormal"};
+    app_log(CONCLUDED, SYS_LOG_STR("verdict", str_c(verdicts[x->incident.verdict])),
+            SYS_LOG_STR("anomaly_type", x->incident.anomaly_type),
+            SYS_LOG_DOUBLE("confidence", x->incident.confidence));
+}
+
 static finding_level worst_level(const analysis *x) {
     finding_level worst = LEVEL_NONE;
     for (size_t i = 0; i < x->findings.items.n; i++)
@@ -183,7 +190,7 @@ static int run(const cli_args *a, analysis *x, err *e) {
     if (got == RC_OK) got = read_opts_default_stdin(&x->read, e);
     if (got == RC_OK) got = load_rules(a, x, e);
     str state = cli_text(a, OPT_STATE);
-    if (got == RC_OK && state.n > 0) got = load_state(state, x, e);
+    if (got == RC_OK && state.n > 0) got = load_known(state, x, e);
     if (got == RC_OK) got = read_baseline(a, x, e);
     if (got == RC_OK) got = read_inputs(a, x, e);
     if (got != RC_OK) return tell_failure(e);
@@ -200,12 +207,13 @@ static int run(const cli_args *a, analysis *x, err *e) {
         got = rca_logs(&in, &x->incident, e);
     }
     if (got != RC_OK) return tell_failure(e);
+    log_conclusion(x, &summary);
     if (write_report(a, x, e) != RC_OK) {
         tell_failure(e);
         return EXIT_WITH_NO_OUTPUT;
     }
     finding_level worst = worst_level(x); /* before the state is merged into the miner */
-    if (state.n > 0 && save_state(state, x, e) != RC_OK) {
+    if (state.n > 0 && save_known(state, x, e) != RC_OK) {
         tell_failure(e);
         return EXIT_WITH_NO_OUTPUT;
     }

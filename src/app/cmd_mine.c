@@ -9,14 +9,10 @@
 #include "app/output.h"
 #include "app/pattern_list.h"
 #include "app/pipeline.h"
+#include "app/state.h"
 #include "base/map.h"
 
-enum {
-    STATE_BYTES_MAX = 512 << 20,
-    LIST_BYTES_MAX = 1 << 30,
-    ROW_BYTES_MAX = 4 << 20,
-    LINES_MAX = 1 << 30
-};
+enum { LIST_BYTES_MAX = 1 << 30, ROW_BYTES_MAX = 4 << 20, LINES_MAX = 1 << 30 };
 
 #define NO_SHAPE UINT32_MAX
 
@@ -103,29 +99,6 @@ static rc write_rows(const row_keeper *k, const miner *m, output *o, err *e) {
     return tails != NULL ? RC_OK : FAIL(e, RC_LIMIT, "the template texts do not fit in memory");
 }
 
-/* State in: templates known from earlier runs keep their ids and counts. */
-static rc merge_state(const read_opts *o, str path, miner *into, err *e) {
-    buf state;
-    buf_init(&state, STATE_BYTES_MAX);
-    rc got = sys_read_file(o->fs, path, STATE_BYTES_MAX, &state, e);
-    if (got == RC_NOT_FOUND)
-        got = RC_OK; /* a first run */
-    else if (got == RC_OK)
-        got = miner_load(into, buf_str(&state), e);
-    buf_release(&state);
-    miner_group(into);
-    return got == RC_OK ? RC_OK : err_wrap(e, got, "--state %.*s", STR_ARG(path));
-}
-
-static rc save_state(const read_opts *o, str path, const miner *m, err *e) {
-    buf state;
-    buf_init(&state, STATE_BYTES_MAX);
-    rc got = miner_save(m, &state, e);
-    if (got == RC_OK) got = sys_write_file(o->fs, path, buf_str(&state), e);
-    buf_release(&state);
-    return got == RC_OK ? RC_OK : err_wrap(e, got, "--state %.*s", STR_ARG(path));
-}
-
 static rc write_list(const cli_args *a, const pipeline *p, output *o, err *e) {
     arena mem;
     arena_init(&mem, "template list", LIST_BYTES_MAX);
@@ -178,9 +151,12 @@ static int run(const cli_args *a, read_opts *o, row_keeper *rows, pipeline *p, e
     if (got != RC_OK) return tell_failure(e);
     size_t problems = pipeline_tell_problems(p, o->quiet);
     str state = cli_text(a, OPT_STATE);
-    if (state.n > 0 && merge_state(o, state, p->miner, e) != RC_OK) return tell_failure(e);
+    bool found; /* templates known from earlier runs keep their ids and counts */
+    if (state.n > 0 && state_load(o->fs, state, p->miner, &found, e) != RC_OK) {
+        return tell_failure(e);
+    }
     int status = print_result(a, o, p, rows, e);
-    if (status == EXIT_WITH_OK && state.n > 0 && save_state(o, state, p->miner, e) != RC_OK) {
+    if (status == EXIT_WITH_OK && state.n > 0 && state_save(o->fs, state, p->miner, e) != RC_OK) {
         tell_failure(e);
         status = EXIT_WITH_NO_OUTPUT;
     }

@@ -1,5 +1,6 @@
 /* help.c - `--help` and the man page, both made from options.tbl.h. */
 #include "app/cli.h"
+#include "app/events.tbl.h"
 
 enum { HELP_COLUMN = 26, WIDTH_MIN = 40, WIDTH_MAX = 100 };
 
@@ -107,11 +108,14 @@ static void put_overview(buf *out, unsigned width) {
     buf_put(out, S("\nExit status:\n"));
     size_t count;
     const cli_exit_info *exits = cli_exit_rows(&count);
+    buf status;
+    buf_init(&status, 16);
     for (size_t i = 0; i < count; i++) {
-        char digit = (char)('0' + exits[i].status);
-        MUST(exits[i].status <= 9);
-        put_entry(out, str_make(&digit, 1), exits[i].meaning, width);
+        buf_reset(&status);
+        buf_i64(&status, exits[i].status);
+        put_entry(out, buf_str(&status), exits[i].meaning, width);
     }
+    buf_release(&status);
     buf_put(out, S("\n'faultline help COMMAND' explains a command.\n"));
 }
 
@@ -269,6 +273,14 @@ void cli_man(buf *out, str version) {
         char first = exits[i].meaning.p[0];
         buf_putc(out, (char)(first - 'a' + 'A'));
         man_text(out, str_from(exits[i].meaning, 1));
+        buf_put(out, S(".\n"));
+    }
+    buf_put(out, S(".El\n.Sh LOG EVENTS\n"
+                   "What --log-level shows, by level.\n.Bl -tag -width Ds\n"));
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    for (size_t i = 0; i < EVENT_COUNT; i++) {
+        buf_fmt(out, ".It %s (%s)\n", APP_EVENT[i].name, levels[APP_EVENT[i].level]);
+        man_text(out, str_c(APP_EVENT[i].meaning));
         buf_put(out, S(".\n"));
     }
     buf_put(out, S(".El\n"));

@@ -4,13 +4,15 @@
 #include "app/commands.h"
 #include "app/output.h"
 #include "app/version.h"
+#include "sys/log.h"
 #include "sys/term.h"
 
-enum { ARGS_ARENA_MAX = 64 << 20, HELP_BYTES_MAX = 1 << 20, STDOUT_FD = 1 };
+enum { ARGS_ARENA_MAX = 64 << 20, HELP_BYTES_MAX = 1 << 20, STDOUT_FD = 1, STDERR_FD = 2 };
 
 int tell_failure(const err *e) {
     fprintf(stderr, "faultline: %s\n", e->msg[0] != '\0' ? e->msg : rc_name(e->code));
     if (e->hint[0] != '\0') fprintf(stderr, "  hint: %s\n", e->hint);
+    if (e->code == RC_CANCELLED) return EXIT_WITH_INTERRUPTED;
     return e->code == RC_NOT_FOUND || e->code == RC_IO ? EXIT_WITH_NO_INPUT : EXIT_WITH_USAGE;
 }
 
@@ -51,6 +53,9 @@ static int dispatch(const cli_args *a, buf *text) {
         buf_put(text, S("faultline " FL_VERSION "\n"));
         return print_text(text);
     }
+    static const sys_log_level levels[] = {SYS_LOG_ERROR, SYS_LOG_WARN, SYS_LOG_INFO,
+                                           SYS_LOG_DEBUG};
+    sys_log_setup(levels[cli_choice(a, OPT_LOG_LEVEL)], STDERR_FD, SYS_CLOCK_REAL);
     switch (a->command) {
     case CMD_ANALYZE:
         return cmd_analyze(a);

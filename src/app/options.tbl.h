@@ -140,6 +140,8 @@
       "colour on the terminal; auto heeds NO_COLOR and TERM")                                      \
     X(QUIET, 'q', "quiet", "", FLAG, "", "", GLOBAL, false,                                        \
       "no progress and no notes on standard error, only failures")                                 \
+    X(LOG_LEVEL, 0, "log-level", "LEVEL", CHOICE, "error|warn|info|debug", "error", GLOBAL, false, \
+      "log the program's own decisions on standard error, a line of key=value each")               \
     X(SHOW_HELP, 'h', "help", "", FLAG, "", "", GLOBAL, false, "explain the command and exit")     \
     X(SHOW_VERSION, 'V', "version", "", FLAG, "", "", GLOBAL, false, "print the version and exit")
 
@@ -149,6 +151,7 @@
     X(USAGE, 2, "the command line is wrong")                                                       \
     X(NO_INPUT, 3, "no input could be read")                                                       \
     X(NO_OUTPUT, 4, "the output could not be written")                                             \
-    X(PARTIAL, 5, "with --strict only: some input was skipped or read in part")
+    X(PARTIAL, 5, "with --strict only: some input was skipped or read in part")                    \
+    X(INTERRUPTED, 130, "stopped by a signal before there was a result")
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "app/events.tbl.h"
 #include "base/num.h"
 #include "codec/timestamp.h"
 #include "sys/cancel.h"
@@ -186,14 +187,43 @@ static rc scan(const read_opts *o, const pipeline_want *want, scan_ctx *s, pipel
     log_scan what = {
         .from_ns = want->from_ns, .to_ns = want->to_ns, .workers = s->count, .cancel = o->cancel};
     rc got = p->src.ops->scan_logs(p->src.ctx, &what, on_batch, s, e);
-    if (got == RC_CANCELLED) {
-        p->interrupted = true;
-        got = RC_OK;
-    }
+    /* A followed file has no end: stopping it is how it is finished. */
+    if (got == RC_CANCELLED && o->ingest.follow) got = RC_OK;
     if (got == RC_OK) got = shares_merge(s, e);
     if (got != RC_OK) return got;
     miner_group(s->shares[0].miner);
     return RC_OK;
+}
+
+static void log_inputs(const source_report *rep) {
+    if (!sys_log_on(SYS_LOG_INFO)) return;
+    for (size_t i = 0; i < rep->count; i++) {
+        const input_info *in = &rep->inputs[i];
+        if (in->state == INPUT_SKIPPED) {
+            app_log(INPUT_SKIPPED, SYS_LOG_STR("input", in->name), SYS_LOG_STR("why", in->problem));
+            continue;
+        }
+        app_log(INPUT_READ, SYS_LOG_STR("input", in->name), SYS_LOG_STR("format", in->format),
+                SYS_LOG_STR("service", in->service), SYS_LOG_INT("bytes", (int64_t)in->bytes),
+                SYS_LOG_INT("records", (int64_t)in->records),
+                SYS_LOG_INT("without_time", (int64_t)in->records_without_time),
+                SYS_LOG_STR("problem", in->problem));
+    }
+}
+
+static void log_scan_done(const pipeline *p, const char *title, int64_t took_ns) {
+    source_report rep;
+    p->src.ops->report(p->src.ctx, &rep);
+    log_inputs(&rep);
+    miner_counts n;
+    miner_count(p->miner, &n);
+    app_log(SCAN_DONE, SYS_LOG_STR("what", str_c(title)), SYS_LOG_INT("inputs", (int64_t)rep.count),
+            SYS_LOG_INT("records", (int64_t)rep.records), SYS_LOG_INT("bytes", (int64_t)rep.bytes),
+            SYS_LOG_INT("took_ms", took_ns / 1000000), SYS_LOG_INT("shapes", (int64_t)n.shapes),
+            SYS_LOG_INT("templates", (int64_t)n.templates),
+            SYS_LOG_INT("evicted_shapes", (int64_t)n.evicted),
+            SYS_LOG_INT("overflow_lines", (int64_t)n.overflow),
+            SYS_LOG_INT("folded_lines", (int64_t)n.folded));
 }
 
 rc pipeline_run(const read_opts *o, const pipeline_want *want, const char *title, pipeline *ret,
@@ -206,6 +236,7 @@ rc pipeline_run(const read_opts *o, const pipeline_want *want, const char *title
         in.progress = on_progress;
         in.progress_ctx = bar;
     }
+    mono_ns began = SYS_CLOCK_REAL.ops->mono(SYS_CLOCK_REAL.ctx);
     arena tmp;
     arena_init(&tmp, "pipeline", READ_OPTS_ARENA_MAX);
     scan_ctx s = {.want = want, .count = MAX(o->workers, 1)};
@@ -220,6 +251,7 @@ rc pipeline_run(const read_opts *o, const pipeline_want *want, const char *title
         p.sessions = s.shares[0].sessions;
         session_key_free(s.shares[0].key);
         if (p.sessions != NULL && !want->keep_shapes) session_set_to_templates(p.sessions, p.miner);
+        log_scan_done(&p, title, SYS_CLOCK_REAL.ops->mono(SYS_CLOCK_REAL.ctx).ns - began.ns);
         *ret = p;
         return RC_OK;
     }
@@ -289,6 +321,13 @@ rc pipeline_range(const read_opts *o, str since, str until, int64_t *ret_from_ns
     }
     if (until.n > 0 && since.n == 0) from = INT64_MIN + 1;
     if (to < from) return FAIL(e, RC_INVALID, "--until lies before --since");
+    if (since.n > 0 || until.n > 0) {
+        char text[2][TS_TEXT_BYTES];
+        ts_format(since.n > 0 ? from : TS_NONE, text[0]);
+        ts_format(until.n > 0 ? to : TS_NONE, text[1]);
+        app_log(RANGE_FOUND, SYS_LOG_STR("from", str_c(text[0])),
+                SYS_LOG_STR("to", str_c(text[1])));
+    }
     *ret_from_ns = from;
     *ret_to_ns = to;
     return RC_OK;

@@ -52,7 +52,6 @@ typedef struct pipeline {
     miner *miner;
     log_profile *profile;  /* NULL unless wanted */
     session_set *sessions; /* NULL unless wanted */
-    bool interrupted;      /* the user stopped it; what was read until then is here */
 } pipeline;
 
 /* RC_NOT_FOUND: no input could be read (each is told on standard error unless quiet). */

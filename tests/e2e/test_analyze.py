@@ -169,6 +169,19 @@ class Reading(Scratch):
         self.assertEqual(sum(i["records"] for i in json.load(open(out.name))["looked_at"]["inputs"]), 3000)
 
 
+class OwnLog(Scratch):
+    def test_decisions_are_logged_when_asked(self):
+        path = self.log()
+        status, _, errors = self.run_program("analyze", "--log-level", "info", path)
+        self.assertEqual(status, 0)
+        events = [line.split("event=")[1].split()[0] for line in errors.splitlines()]
+        self.assertEqual(events, ["rules_loaded", "input_read", "scan_done", "detected", "concluded"])
+        self.assertIn("records=3000", self.one_line_about(errors, "event=input_read"))
+
+    def test_silent_by_default(self):
+        self.assertEqual(self.run_program("analyze", self.log())[2], "")
+
+
 class Mine(Scratch):
     def test_rows_are_lines(self):
         path = self.log()
