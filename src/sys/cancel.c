@@ -3,10 +3,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-static volatile int cancel_signal; /* written by the handler alone */
+static volatile int cancel_signal; /* written by the handler alone; other threads read it: atomic */
 static atomic_bool installed;
 
-static void on_signal(int number) { cancel_signal = number; }
+static void on_signal(int number) { __atomic_store_n(&cancel_signal, number, __ATOMIC_RELAXED); }
 
 const volatile int *sys_cancel_install(void) {
     if (!atomic_exchange(&installed, true)) {
@@ -20,5 +20,5 @@ const volatile int *sys_cancel_install(void) {
     return &cancel_signal;
 }
 
-bool sys_cancelled(void) { return cancel_signal != 0; }
+bool sys_cancelled(void) { return __atomic_load_n(&cancel_signal, __ATOMIC_RELAXED) != 0; }
 bool sys_cancel_installed(void) { return atomic_load_explicit(&installed, memory_order_relaxed); }
