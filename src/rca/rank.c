@@ -47,22 +47,53 @@
 static const double CORROBORATED = 0.85, NAMED_BELIEF = 0.8, QUIET_BELIEF = 0.35;
 static const double LATE_BELIEF = 0.5, NAMED_AHEAD_S = 60, ANSWERED = 0.4, WITNESS_S = 30;
 static const double EXPLAIN = 0.85;
+static const double FAILING_FROM = 0.35;
 static const double SIGNIFICANT_SHARE = 0.25, BOTTOM = 1.25, TOP = 0.8;
 
-double fact_weight(const finding *f, bool *ret_failing) {
-    static const double by_level[] = {0.1, 0.25, 0.6, 0.85, 1.0};
-    MUST((unsigned)f->level < ARRAY_LEN(by_level));
+static double told_failure(const finding *f) {
     double stated = f->severity >= SEV_FATAL   ? 1.0
                     : f->severity >= SEV_ERROR ? 0.8
                     : f->severity >= SEV_WARN  ? 0.5
                                                : 0.0;
-    double says = MAX(stated, f->failure_meaning);
+    return MAX(stated, f->failure_meaning);
+}
+
+bool finding_tells(const finding *f) {
+    return f->kind == FINDING_ERROR_RATIO || told_failure(f) >= FAILING_FROM;
+}
+
+double fact_weight(const finding *f, bool *ret_failing) {
+    static const double by_level[] = {0.1, 0.25, 0.6, 0.85, 1.0};
+    MUST((unsigned)f->level < ARRAY_LEN(by_level));
+    double says = told_failure(f);
     bool silence = f->kind == FINDING_STOPPED || f->kind == FINDING_RATE_DROP;
     if (f->kind == FINDING_ERROR_RATIO) says = MAX(says, 0.7);
     if (silence) says = MAX(says, 0.4);
-    *ret_failing = says >= 0.35;
+    *ret_failing = says >= FAILING_FROM;
     double bits = f->surprise_bits > 0 ? f->surprise_bits : 0;
     return (1 - exp(-bits / 20)) * (0.15 + 0.85 * says) * by_level[f->level];
+}
+
+static bool shares_a_record(const finding *a, const finding *b) {
+    for (size_t i = 0; i < a->ref_count; i++) {
+        for (size_t k = 0; k < b->ref_count; k++) {
+            if (a->refs[i].file == b->refs[k].file && a->refs[i].offset == b->refs[k].offset) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Within one service a share of errors is of the whole service and states no component: it is the
+ * component's whose records it is made of. */
+static const finding *speaker(const ranking *r, const finding *f) {
+    if (!r->one_service || f->component.n) return f;
+    for (size_t i = 0; i < r->fact_count; i++) {
+        const finding *g = r->facts[i].f;
+        if (g->component.n && r->facts[i].failing && shares_a_record(f, g)) return g;
+    }
+    return f;
 }
 
 static str entity_name(const ranking *r, const finding *f) {
@@ -88,12 +119,13 @@ static int candidate_of(ranking *r, str name) {
 static void add_own(ranking *r) {
     for (size_t i = 0; i < r->fact_count; i++) {
         fact *f = &r->facts[i];
-        f->entity = candidate_of(r, entity_name(r, f->f));
+        const finding *who = speaker(r, f->f);
+        f->entity = candidate_of(r, entity_name(r, who));
         if (f->entity == RANK_NONE) continue;
         candidate *c = &r->cand[f->entity];
         c->has_lines = true;
         c->e.service = f->f->service;
-        if (r->one_service) c->e.component = f->f->component;
+        if (r->one_service) c->e.component = who->component;
         if (!f->failing) continue;
         c->failing_facts++;
         c->e.strength = 1 - (1 - c->e.strength) * (1 - f->weight);
@@ -197,8 +229,9 @@ static void find_mentions(ranking *r, const log_profile *profile) {
     for (size_t i = 0; i < r->cand_count; i++) name_book_add(&book, r->cand[i].e.name);
     for (size_t i = 0; i < r->fact_count; i++) {
         fact *f = &r->facts[i];
-        f->unanswered = f->failing && says_unanswered(f);
-        for (size_t t = 0; f->failing && t < f->text_count; t++) {
+        f->unanswered = f->told && says_unanswered(f);
+        /* Who is named in ordinary lines that stopped is not to blame for it. */
+        for (size_t t = 0; f->told && t < f->text_count; t++) {
             mention found[MENTIONS_MAX];
             size_t n = mentions_find(&book, f->texts[t], r->mem, found);
             for (size_t k = 0; k < n && f->mention_count < MENTIONS_MAX; k++) {
@@ -241,6 +274,23 @@ static bool answered_only(const ranking *r, const fact *f, size_t k) {
            !f->unanswered;
 }
 
+/* Another fact about the same records has counted them: of the same template, or the lines that a
+ * share of errors consists of. */
+static bool counted(const ranking *r, size_t index, int named) {
+    const fact *f = &r->facts[index];
+    bool share = f->f->kind == FINDING_ERROR_RATIO;
+    for (size_t i = 0; i < r->fact_count; i++) {
+        const fact *g = &r->facts[i];
+        bool same = g->f->template_id && g->f->template_id == f->f->template_id && i < index;
+        bool lines = share && (g->f->kind != FINDING_ERROR_RATIO || i < index);
+        if (g->entity != f->entity || !g->told || i == index || !(same || lines)) continue;
+        for (size_t k = 0; k < g->mention_count; k++) {
+            if (g->mentioned[k] == named && !g->mentions[k].incoming) return true;
+        }
+    }
+    return false;
+}
+
 static void add_blame(ranking *r, const log_profile *profile) {
     for (size_t a = 0; a < ENTITIES_MAX; a++) {
         for (size_t b = 0; b < ENTITIES_MAX; b++) r->blame_fact[a][b] = RANK_NONE;
@@ -255,7 +305,7 @@ static void add_blame(ranking *r, const log_profile *profile) {
             done |= 1ull << b;
             bool answered = answered_only(r, f, k);
             r->blame[a][b] = 1 - (1 - r->blame[a][b]) * (1 - f->weight * (answered ? ANSWERED : 1));
-            r->blame_records[a][b] += f->f->record_count;
+            if (!counted(r, i, b)) r->blame_records[a][b] += f->f->record_count;
             int have = r->blame_fact[a][b];
             if (have == RANK_NONE || f->at < r->facts[have].at) r->blame_fact[a][b] = (int)i;
             candidate *c = &r->cand[b];

@@ -231,6 +231,7 @@ static rc analyze_cluster(const rca_input *in, const source_report *report, cons
         x->index = i;
         x->entity = RANK_NONE;
         x->weight = fact_weight(f, &x->failing);
+        x->told = finding_tells(f);
     }
     MUST(r->fact_count > 0);
     r->one_service = one_service_only(r);
@@ -267,6 +268,8 @@ static void add_others(const rca_input *in, const cluster *c, size_t count, size
             const finding *f = &in->findings->items.v[k];
             bool failing;
             double w = fact_weight(f, &failing);
+            /* A share of errors states no line: the lines that it consists of tell more. */
+            if (!f->template_text.n) w *= 0.1;
             if (f->level < LEVEL_MEDIUM || !belongs(f, &c[i], slack) || w <= best) continue;
             best = w;
             o->service = ret->findings[k].f.service;

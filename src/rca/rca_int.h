@@ -24,6 +24,7 @@ typedef struct fact {
                         the input when nothing has a time */
     double weight;   /* 0..1: surprise and meaning of a failure together */
     bool failing;    /* its text or level speaks of a failure, or lines stopped */
+    bool told;       /* its own text or level does: what stopped or dropped says nothing itself */
     bool unanswered; /* its text says that something does not answer, not that it answered badly */
     int entity;      /* whose lines these are */
     str records[FACT_RECORDS]; /* by reference; p NULL when it cannot be read */
@@ -72,6 +73,8 @@ typedef struct ranking {
 } ranking;
 
 double fact_weight(const finding *f, bool *ret_failing);
+/* The text or level of its records speaks of a failure. */
+bool finding_tells(const finding *f);
 /* Entities, blame, scores and order from the facts (weight, failing, at, texts are set). */
 void rank_entities(ranking *r, const log_profile *profile);
 /* Index of the fact whose rule explains the incident best, for entity `e`; RANK_NONE: no rule. */

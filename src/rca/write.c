@@ -684,6 +684,17 @@ static bool hints_at_a_cause(const writer *w, const incident_finding *x, int64_t
            r->cause_rank >= RANK_OF_CAUSES;
 }
 
+/* The records of a burst may be those of the failure itself: its window only begins earlier. */
+static bool is_the_failure(const writer *w, const finding *f) {
+    const ranking *r = w->r;
+    for (size_t i = 0; f->ref_count && i < r->fact_count; i++) {
+        if (r->facts[i].failing && r->facts[i].f != f && has_ref(r->facts[i].f, &f->refs[0])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void write_signs(writer *w) {
     const ranking *r = w->r;
     incident *out = w->out;
@@ -693,6 +704,7 @@ static void write_signs(writer *w) {
     for (size_t i = 0; i < r->fact_count; i++) {
         const fact *f = &r->facts[i];
         bool early = f->at < r->cand[root].at - r->slack;
+        if (is_the_failure(w, f->f)) continue;
         if (f->entity == root && !f->failing && early) add_sign(out, f->index, fact_ns(f));
     }
     name_book book;

@@ -260,7 +260,7 @@ static void put_alternatives(page *h) {
         const incident_alternative *a = &in->alternatives[i];
         html_raw(h, "<tr>");
         cell(h, "", view_entity(v, a->entity));
-        cell(h, "w", view_what(v, &a->title, in->findings[a->finding].f.template_text));
+        cell(h, "w", view_oddity(v, &a->title, &in->findings[a->finding].f));
         cell(h, "n", view_percent(v, a->confidence));
         evidence_cell(h, a->evidence);
         html_raw(h, "</tr>\n");

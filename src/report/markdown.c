@@ -182,7 +182,7 @@ static void put_candidates(md *m) {
         for (size_t i = 0; i < in->alternative_count; i++) {
             const incident_alternative *a = &in->alternatives[i];
             ROW(m, view_entity(v, a->entity),
-                view_what(v, &a->title, in->findings[a->finding].f.template_text),
+                view_oddity(v, &a->title, &in->findings[a->finding].f),
                 view_percent(v, a->confidence), view_evidence_id(v, a->evidence));
         }
     }

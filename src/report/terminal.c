@@ -297,7 +297,7 @@ static void put_candidates(term *t) {
     for (size_t i = 0; i < in->alternative_count; i++) {
         const incident_alternative *a = &in->alternatives[i];
         str id = view_evidence_id(v, a->evidence);
-        str what = view_what(v, &a->title, in->findings[a->finding].f.template_text);
+        str what = view_oddity(v, &a->title, &in->findings[a->finding].f);
         str line = str_fmt(&v->mem, "%.*s%.*s%.*s", STR_ARG(view_entity(v, a->entity)),
                            STR_ARG(view_text(v, TEXT_NAME_SEP)), STR_ARG(what));
         if (id.n) line = VIEW_FILL(v, TEXT_SEE_EVIDENCE, line, id);

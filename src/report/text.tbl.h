@@ -23,8 +23,8 @@ T(NAMED_BY, "{0} (named by {1}; no log of its own here)",
   "{0}（由 {1} 的日志提到，没有它自己的日志）")
 T(COMPONENT_OF, "{0} in {1}", "{1} 的 {0}")
 T(NO_TIME, "unknown: the records carry no time", "未知：日志中没有时间")
-T(UNKNOWN_CAUSE, "no rule knows this failure; the first failing line is: {0}",
-  "规则库中没有对应的故障；最先出现的异常日志：{0}")
+T(UNKNOWN_CAUSE, "no rule knows this failure; it began with: {0}",
+  "规则库中没有对应的故障；最先出现的异常：{0}")
 T(SEE_EVIDENCE, "{0} (see {1})", "{0}（见 {1}）")
 T(CONFIDENCE_HIGH, "{0}", "{0}")
 T(CONFIDENCE_LOW, "{0}: weigh the other candidates below", "{0}：请同时考虑下面的其他可能")
@@ -39,7 +39,7 @@ T(SEC_SIGNS, "Earlier signs", "先兆")
 T(SEC_CHANGES, "Changes shortly before", "故障前的变更")
 T(SEC_OTHERS, "Other incidents in the same data", "同一数据中的其他故障")
 T(SEC_FINDINGS, "What is abnormal", "异常明细")
-T(SEC_MINOR, "Minor observations", "次要现象")
+T(SEC_MINOR, "Other observations", "其他现象")
 T(SEC_TIMELINE, "Timeline", "时间线")
 T(SEC_LOOKED, "What was looked at", "分析范围")
 T(SEC_PROBLEMS, "Problems with the inputs", "输入存在的问题")
@@ -47,6 +47,10 @@ T(SEC_HELP, "What would help", "如何得到结论")
 T(SEC_REFERENCES, "Read more", "参考资料")
 /* sentences */
 T(STORY_FIRST, "The first failure is in {0}, at {1}.", "最先故障的是 {0}，时间 {1}。")
+T(STORY_LIKELIEST,
+  "What explains most failed in {0}, at {1}. Seen earlier, but fainter or not linked to the rest: "
+  "{2}.",
+  "最能解释全局的故障在 {0}，时间 {1}。更早出现、但较弱或与其余故障无关联的是：{2}。")
 T(STORY_FIRST_NO_TIME, "The first failure is in {0}.", "最先故障的是 {0}。")
 T(STORY_NAMED, "It has no log of its own here; failing lines of {0} name it.",
   "这里没有它自己的日志；是 {0} 的故障日志提到了它。")

@@ -69,10 +69,9 @@ str view_state(const view *v, input_state s) {
 
 str view_percent(view *v, double share) {
     double percent = share * 100;
-    const char *form = percent < 10 && percent > 0 ? "%.1f%%" : "%.0f%%";
-    /* The format is one of two literals; written out for the compiler's check. */
-    return form[2] == '1' ? str_fmt(&v->mem, "%.1f%%", percent)
-                          : str_fmt(&v->mem, "%.0f%%", percent);
+    str s = percent < 10 ? str_fmt(&v->mem, "%.1f", percent) : str_fmt(&v->mem, "%.0f", percent);
+    if (str_ends(s, S(".0"))) s = str_sub(s, 0, s.n - 2);
+    return str_fmt(&v->mem, "%.*s%%", STR_ARG(s));
 }
 
 /* Three significant digits, thousands separated. */
@@ -152,26 +151,27 @@ str view_what(view *v, const incident_text *title, str template_text) {
     return str_sub(template_text, 0, line_end);
 }
 
+static bool line_says_it_all(finding_kind k) {
+    return k == FINDING_NEW_TEMPLATE || k == FINDING_RARE_TEMPLATE || k == FINDING_MEANING;
+}
+
+str view_oddity(view *v, const incident_text *title, const finding *f) {
+    str what = view_what(v, title, f->template_text);
+    if (!what.n) return view_finding(v, f);
+    if (title->en.n || line_says_it_all(f->kind)) return what;
+    str odd = view_finding(v, f);
+    return str_fmt(&v->mem, "%.*s%.*s%.*s", STR_ARG(odd), STR_ARG(view_text(v, TEXT_NAME_SEP)),
+                   STR_ARG(what));
+}
+
 str view_step_who(view *v, const incident_step *s) {
     const finding *f = &v->in->findings[s->finding].f;
     return s->named ? view_entity(v, s->entity) : view_who(v, f->service, f->component);
 }
 
-static bool line_says_it_all(finding_kind k) {
-    return k == FINDING_NEW_TEMPLATE || k == FINDING_RARE_TEMPLATE || k == FINDING_MEANING;
-}
-
 str view_step(view *v, const incident_step *s) {
     const incident_entity *e = &v->in->entities[s->entity];
-    const finding *f = &v->in->findings[s->finding].f;
-    str what = view_what(v, &s->title, s->what);
-    if (!what.n) {
-        what = view_finding(v, f);
-    } else if (!s->title.en.n && !line_says_it_all(f->kind)) {
-        str odd = view_finding(v, f);
-        what = str_fmt(&v->mem, "%.*s%.*s%.*s", STR_ARG(odd), STR_ARG(view_text(v, TEXT_NAME_SEP)),
-                       STR_ARG(what));
-    }
+    str what = view_oddity(v, &s->title, &v->in->findings[s->finding].f);
     return s->named && e->seen_by.n ? VIEW_FILL(v, TEXT_STEP_NAMED, e->seen_by, what) : what;
 }
 
@@ -223,16 +223,20 @@ static str root_name(view *v) {
     return root->name;
 }
 
-/* "order-service (+2.1 s), payment (+12 s)": every failing entity after the root, once. */
-static str followers(view *v) {
+/* "order-service (+2.1 s), payment (+12 s)": every failing entity before or after the root, once.
+ */
+static str others_failing(view *v, bool before) {
     enum { SHOWN = 8 };
     str names[INCIDENT_STEPS_MAX];
     size_t count = 0;
+    int64_t root = v->in->entities[v->in->root].onset_ns;
     uint64_t done = 1ull << v->in->root;
     for (size_t i = 0; i < v->in->step_count; i++) {
         const incident_step *s = &v->in->steps[i];
         if (done >> s->entity & 1) continue;
         done |= 1ull << s->entity;
+        bool ahead = s->ts_ns != TS_NONE && root != TS_NONE && s->ts_ns < root;
+        if (ahead != before) continue;
         str since = view_since(v, s->ts_ns), name = view_entity(v, s->entity);
         names[count++] =
             since.n ? str_fmt(&v->mem, "%.*s (%.*s)", STR_ARG(name), STR_ARG(since)) : name;
@@ -245,16 +249,21 @@ static void tell_abnormal(view *v) {
     const incident *in = v->in;
     const incident_entity *root = &in->entities[in->root];
     str name = root_name(v);
-    add_sentence(v, root->onset_ns == TS_NONE
-                        ? VIEW_FILL(v, TEXT_STORY_FIRST_NO_TIME, name)
-                        : VIEW_FILL(v, TEXT_STORY_FIRST, name, view_time(v, root->onset_ns)));
+    str before = others_failing(v, true), after = others_failing(v, false);
+    str at = view_time(v, root->onset_ns);
+    add_sentence(v, root->onset_ns == TS_NONE ? VIEW_FILL(v, TEXT_STORY_FIRST_NO_TIME, name)
+                    : before.n                ? VIEW_FILL(v, TEXT_STORY_LIKELIEST, name, at, before)
+                                              : VIEW_FILL(v, TEXT_STORY_FIRST, name, at));
     if (root->named_only && root->seen_by.n) {
         add_sentence(v, VIEW_FILL(v, TEXT_STORY_NAMED, root->seen_by));
     }
-    str after = followers(v);
-    add_sentence(v,
-                 after.n ? VIEW_FILL(v, TEXT_STORY_AFTER, after) : view_text(v, TEXT_STORY_ALONE));
-    if (in->one_service && after.n) add_sentence(v, view_text(v, TEXT_STORY_ONE_SERVICE));
+    if (after.n) {
+        add_sentence(v, VIEW_FILL(v, TEXT_STORY_AFTER, after));
+    } else if (!before.n) {
+        add_sentence(v, view_text(v, TEXT_STORY_ALONE));
+    }
+    if (in->one_service && (after.n || before.n))
+        add_sentence(v, view_text(v, TEXT_STORY_ONE_SERVICE));
     if (in->sign_count) {
         int64_t since = in->findings[in->signs[0]].f.onset_ns;
         add_sentence(v, VIEW_FILL(v, TEXT_STORY_SIGNS, view_time(v, since)));
@@ -323,7 +332,7 @@ static str first_line_text(view *v) {
     size_t at = in->entities[in->root].finding;
     if (at == INCIDENT_NONE) return STR_NONE;
     incident_text none = {STR_NONE, STR_NONE};
-    str line = view_what(v, &none, in->findings[at].f.template_text);
+    str line = view_oddity(v, &none, &in->findings[at].f);
     str cut = utf8_cut_bytes(line, HEADLINE_BYTES);
     return cut.n == line.n ? line : str_fmt(&v->mem, "%.*s ...", STR_ARG(cut));
 }

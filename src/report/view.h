@@ -42,6 +42,8 @@ str view_place(view *v, str input, const log_ref *ref); /* "order.log:123" */
 str view_entity(view *v, size_t entity);                /* display name */
 str view_who(view *v, str service, str component);
 str view_what(view *v, const incident_text *title, str template_text); /* title, else template */
+/* Title; else what is odd about the line ("stopped, usually 2 lines/min: ..."). */
+str view_oddity(view *v, const incident_text *title, const finding *f);
 /* What a step or event was: the rule's title; else the line, with what was odd about it. */
 str view_step(view *v, const incident_step *s);
 str view_step_who(view *v, const incident_step *s);

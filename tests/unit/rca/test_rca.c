@@ -524,6 +524,100 @@ static void evidence_is_bounded_and_diverse(void **state) {
     fixture_release(&x);
 }
 
+/* Ordinary lines that stopped name whom they always named: nobody is to blame for that. */
+static void lines_that_stopped_blame_nobody(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    FACT(&x, .service = "scheduler", .kind = FINDING_STOPPED, .level = LEVEL_HIGH, .at_s = 100,
+         .expected = 0.2, .unit = "lines/min", .line = "calling export-ledger for s3 bucket 7");
+    FACT(&x, .service = "export-ledger", .kind = FINDING_STOPPED, .level = LEVEL_HIGH, .at_s = 104,
+         .expected = 0.2, .unit = "lines/min", .line = "exported 267 rows");
+    incident in;
+    fixture_analyze(&x, true, &in);
+    check_invariants(&in);
+    assert_text(entity_name(&in, in.root), S("scheduler"));
+    assert_int_equal(in.entity_count, 2);
+    assert_true(edge(&in, "scheduler", "export-ledger", EDGE_ORDER));
+    incident_release(&in);
+    fixture_release(&x);
+}
+
+/* A share of errors of service `of` whose first record is that of finding `same`. */
+static void share_of_errors(fixture *x, const char *of, double at_s, size_t same) {
+    FACT(x, .service = of, .kind = FINDING_ERROR_RATIO, .level = LEVEL_HIGH, .at_s = at_s,
+         .observed = 0.3, .expected = 0, .unit = "ratio", .severity = SEV_ERROR, .count = 500,
+         .line = "unused");
+    finding *f = &x->set.items.v[x->set.items.n - 1];
+    f->refs[0] = x->set.items.v[same].refs[0];
+    f->template_text = STR_NONE;
+    f->template_id = 0;
+}
+
+static void lines_that_name_are_counted_once(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    FACT(&x, .service = "profile", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_HIGH, .at_s = 10,
+         .meaning = 0.9, .severity = SEV_ERROR, .line = "panic: nil map");
+    FACT(&x, .service = "gateway", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_HIGH, .at_s = 11,
+         .meaning = 0.8, .severity = SEV_ERROR, .count = 480,
+         .line = "upstream profile returned 500");
+    share_of_errors(&x, "gateway", 11, 1);
+    incident in;
+    fixture_analyze(&x, true, &in);
+    check_invariants(&in);
+    assert_true(edge(&in, "profile", "gateway", EDGE_MENTION));
+    assert_int_equal(in.path[0].mentions, 480);
+    incident_release(&in);
+    fixture_release(&x);
+}
+
+static void share_of_errors_is_its_components(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    FACT(&x, .service = "shipping", .component = "quote", .kind = FINDING_NEW_TEMPLATE,
+         .level = LEVEL_HIGH, .at_s = 10, .meaning = 0.9, .severity = SEV_ERROR,
+         .line = "quote for parcel 12 failed");
+    share_of_errors(&x, "shipping", 10, 0);
+    incident in;
+    fixture_analyze(&x, true, &in);
+    check_invariants(&in);
+    assert_int_equal(in.entity_count, 1);
+    assert_text(in.entities[0].component, S("quote"));
+    assert_true(in.confidence > 0.5);
+    incident_release(&in);
+    fixture_release(&x);
+}
+
+/* The window of a burst begins before the failure that it consists of: that is no earlier sign. */
+static void burst_of_the_failure_is_no_sign(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    FACT(&x, .service = "sshd", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_HIGH, .at_s = 100,
+         .meaning = 0.8, .severity = SEV_ERROR, .line = "Invalid user pi from 203.0.113.77");
+    FACT(&x, .service = "sshd", .kind = FINDING_RATE_BURST, .level = LEVEL_MEDIUM, .at_s = 60,
+         .observed = 157, .expected = 5, .unit = "lines/min", .line = "unused");
+    finding *burst = &x.set.items.v[1];
+    burst->template_text = STR_NONE;
+    log_ref own = burst->refs[0];
+    burst->refs[0] = x.set.items.v[0].refs[0];
+    incident in;
+    fixture_analyze(&x, true, &in);
+    assert_int_equal(in.sign_count, 0);
+    incident_release(&in);
+    /* Of other records it is one. The set is sorted by now. */
+    for (size_t i = 0; i < x.set.items.n; i++) {
+        if (x.set.items.v[i].kind == FINDING_RATE_BURST) x.set.items.v[i].refs[0] = own;
+    }
+    fixture_analyze(&x, true, &in);
+    assert_int_equal(in.sign_count, 1);
+    incident_release(&in);
+    fixture_release(&x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cascade_begins_at_redis),
@@ -544,6 +638,10 @@ int main(void) {
         cmocka_unit_test(a_lasting_oddity_is_no_glue),
         cmocka_unit_test(changes_before_the_onset_are_listed),
         cmocka_unit_test(evidence_is_bounded_and_diverse),
+        cmocka_unit_test(lines_that_stopped_blame_nobody),
+        cmocka_unit_test(lines_that_name_are_counted_once),
+        cmocka_unit_test(share_of_errors_is_its_components),
+        cmocka_unit_test(burst_of_the_failure_is_no_sign),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
