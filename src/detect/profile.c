@@ -23,10 +23,12 @@
  * to PROFILE_VALUES_MAX, beyond which the slot is open and costs nothing any more. Identifiers,
  * hexadecimal numbers and times are not watched.
  *
- * Bounds: max_series; max_bytes of content. Over half of it no further
- * series get parameters; content over the limit first widens the buckets (down
- * to 64 of them), then no new series and no new parameters are taken (counted). The first is
- * independent of the order of records, the second cannot be.
+ * Bounds: PROFILE_SERVICES_MAX, further ones share one name; max_series; max_bytes of content. Over
+ * half of it no further series get parameters. Content over the limit gives up, in this order: the
+ * width of buckets (down to BUCKETS_MIN of them), the values of closed sets (those with most values
+ * first), parameters, again the width of buckets (down to BUCKETS_LEAST), and at last no new series
+ * are taken. All of it is counted. Up to the closed sets this is independent of the order of
+ * records, the rest cannot be.
  *
  * Records without time count at the time of their predecessor in the batch (continuations,
  * banners); with no predecessor they count in totals only.
@@ -39,12 +41,27 @@
 
 #define VALUE_FAILS 0.6
 
-enum { SERIES_DEFAULT = 65536, BUCKETS_MIN = 64, COMPONENTS_MAX = 16384, BYTES_DEFAULT = 96 << 20 };
+enum {
+    SERIES_DEFAULT = 65536,
+    BUCKETS_MIN = 64,
+    BUCKETS_LEAST = 16,
+    COMPONENTS_MAX = 16384,
+    BYTES_DEFAULT = 96 << 20,
+};
+
+#define OTHER_SERVICES S("(other services)")
 
 int place_cmp(const place *a, const place *b) {
     if (a->ns != b->ns) return a->ns < b->ns ? -1 : 1;
     if (a->file != b->file) return a->file < b->file ? -1 : 1;
     return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+/* Keeps the earlier of two records; one without time is earlier than none, not than one with. */
+static void place_earliest(place *into, const place *p) {
+    if ((into->ns == TS_NONE) != (p->ns == TS_NONE) ? p->ns != TS_NONE : place_cmp(p, into) < 0) {
+        *into = *p;
+    }
 }
 
 /* Most series are rare and have one or two entries: grows by half, from one. */
@@ -138,8 +155,15 @@ static param_period *period_at(log_profile *p, param_stat *s, int64_t period) {
     if (s->last_period < s->periods.n && s->periods.v[s->last_period].period == period) {
         return &s->periods.v[s->last_period];
     }
-    size_t i = s->periods.n;
-    while (i > 0 && s->periods.v[i - 1].period >= period) i--; /* few, and mostly at the end */
+    size_t i = 0, end = s->periods.n;
+    if (end && s->periods.v[end - 1].period < period) i = end; /* as a rule */
+    while (i < end) {
+        size_t m = i + (end - i) / 2;
+        if (s->periods.v[m].period < period)
+            i = m + 1;
+        else
+            end = m;
+    }
     s->last_period = i;
     if (i < s->periods.n && s->periods.v[i].period == period) return &s->periods.v[i];
     tight_push(&s->periods, (param_period){0});
@@ -207,7 +231,8 @@ static param_value *value_add(log_profile *p, param_stat *s, const param_value *
         for (i = 0; i < s->values.n && s->values.v[i].hash < v->hash;) i++;
         s->last_value = i;
         if (i == s->values.n || s->values.v[i].hash != v->hash) {
-            if (s->values.n == PROFILE_VALUES_MAX) {
+            if (s->values.n >= p->values_max) {
+                s->given_up = p->values_max < PROFILE_VALUES_MAX;
                 values_open(p, s);
                 return NULL;
             }
@@ -224,7 +249,7 @@ static param_value *value_add(log_profile *p, param_stat *s, const param_value *
     }
     param_value *known = &s->values.v[i];
     known->count += v->count;
-    if (place_cmp(&v->first, &known->first) < 0) known->first = v->first;
+    place_earliest(&known->first, &v->first);
     if (v->last_ns > known->last_ns) known->last_ns = v->last_ns;
     return known;
 }
@@ -245,15 +270,18 @@ static bool may_be_closed(uint8_t type) {
            type == SLOT_IP || type == SLOT_PATH;
 }
 
+static void unit_seen(param_stat *s, value_unit unit) {
+    s->unit = !s->unit_known || s->unit == unit ? unit : UNIT_MIXED;
+    s->unit_known = true;
+}
+
 static void param_feed(log_profile *p, param_stat *s, str text, uint8_t type, int64_t bucket,
                        bool timed, const place *at) {
     double v;
     value_unit unit;
     if (may_be_number(type) && timed && profile_number(text, type, &v, &unit)) {
-        if (!s->numbers++)
-            s->unit = unit;
-        else if (s->unit != unit && v != 0)
-            s->unit = UNIT_MIXED;
+        s->numbers++;
+        if (v < 0 || v > 0) unit_seen(s, unit);
         period_number(p, period_at(p, s, bucket >> PROFILE_PERIOD_SHIFT), v, at);
     }
     if (s->open || !may_be_closed(type) || text.n > 4 * (size_t)PROFILE_VALUE_BYTES) return;
@@ -267,11 +295,25 @@ static void param_feed(log_profile *p, param_stat *s, str text, uint8_t type, in
     if (known && known->failure && timed) value_failed(p, known, bucket, 1, at);
 }
 
-static void param_release(param_stat *s) {
-    for (size_t i = 0; i < s->periods.n; i++) mem_free(s->periods.v[i].bins);
-    for (size_t i = 0; i < s->values.n; i++) vec_release(&s->values.v[i].failures);
+/* Frees what a slot holds. */
+static void param_release(log_profile *p, param_stat *s) {
+    values_open(p, s);
+    for (size_t i = 0; i < s->periods.n; i++) {
+        p->bytes -= s->periods.v[i].bin_count * sizeof(*s->periods.v[i].bins);
+        mem_free(s->periods.v[i].bins);
+    }
+    p->bytes -= s->periods.n * sizeof(param_period);
     vec_release(&s->periods);
-    vec_release(&s->values);
+}
+
+/* Frees the parameters of a series; they count as not kept. */
+static void params_give_up(log_profile *p, log_series *s) {
+    if (!s->params) return;
+    p->params_not_kept += s->params[0].seen;
+    for (unsigned k = 0; k < s->slot_count; k++) param_release(p, &s->params[k]);
+    p->bytes -= s->slot_count * sizeof(param_stat);
+    mem_free(s->params);
+    s->params = NULL;
 }
 
 static void param_widen(log_profile *p, param_stat *s) {
@@ -306,6 +348,7 @@ log_profile *log_profile_new(const log_profile_opts *opts) {
     if (!p->opts.max_bytes) p->opts.max_bytes = BYTES_DEFAULT;
     /* Vectors have up to half as much room again as content; content is what is counted. */
     p->opts.max_bytes = p->opts.max_bytes / 3 * 2;
+    p->values_max = PROFILE_VALUES_MAX;
     p->first_ns = p->last_ns = TS_NONE;
     intern_init(&p->service_names, "service names", PROFILE_SERVICES_MAX, 1 << 20);
     intern_init(&p->components, "components", COMPONENTS_MAX, 4 << 20);
@@ -319,8 +362,7 @@ void log_profile_free(log_profile *p) {
     if (!p) return;
     for (size_t i = 0; i < p->series.n; i++) {
         log_series *s = &p->series.v[i];
-        for (unsigned k = 0; s->params && k < s->slot_count; k++) param_release(&s->params[k]);
-        mem_free(s->params);
+        params_give_up(p, s);
         vec_release(&s->buckets);
     }
     for (size_t i = 0; i < p->services.n; i++) {
@@ -340,8 +382,11 @@ void log_profile_free(log_profile *p) {
 
 static uint32_t service_id(log_profile *p, str name) {
     if (name.n > 200) name.n = 200;
-    uint32_t id = intern_put(&p->service_names, name);
-    if (id == INTERN_NONE) return 0; /* over the limit: into the first one */
+    uint32_t id = intern_get(&p->service_names, name);
+    if (id != INTERN_NONE) return id;
+    if (p->services.n + 1 >= PROFILE_SERVICES_MAX) name = OTHER_SERVICES;
+    id = intern_put(&p->service_names, name);
+    MUST(id != INTERN_NONE); /* the table has room for so many names of that length */
     if (id == p->services.n) {
         vec_push(&p->services, (log_service){.first_ns = TS_NONE, .last_ns = TS_NONE});
         vec_push(&p->by_name, id);
@@ -415,12 +460,43 @@ static void widen(log_profile *p) {
     p->bytes -= bytes * sizeof(bucket_count);
 }
 
+/* Closed sets may hold half as many values from now on. */
+static void values_limit(log_profile *p, unsigned max) {
+    p->values_max = max;
+    for (size_t i = 0; i < p->series.n; i++) {
+        log_series *s = &p->series.v[i];
+        for (unsigned k = 0; s->params && k < s->slot_count; k++) {
+            if (s->params[k].values.n <= max) continue;
+            s->params[k].given_up = true;
+            values_open(p, &s->params[k]);
+        }
+    }
+}
+
+static void params_off(log_profile *p) {
+    p->params_off = true;
+    for (size_t i = 0; i < p->series.n; i++) params_give_up(p, &p->series.v[i]);
+}
+
+/* Gives up the least of what is kept; false when nothing is left to give up. */
+static bool shed(log_profile *p) {
+    if (p->timeline.n > BUCKETS_MIN && p->level < PROFILE_LEVEL_MAX) {
+        widen(p);
+    } else if (p->values_max > 0 && !p->opts.no_params && !p->params_off) {
+        values_limit(p, p->values_max / 2);
+    } else if (!p->opts.no_params && !p->params_off) {
+        params_off(p);
+    } else if (p->timeline.n > BUCKETS_LEAST && p->level < PROFILE_LEVEL_MAX) {
+        widen(p);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void keep_bounds(log_profile *p) {
     while (p->timeline.n > PROFILE_BUCKETS_MAX && p->level < PROFILE_LEVEL_MAX) widen(p);
-    while (p->bytes > p->opts.max_bytes && p->timeline.n > BUCKETS_MIN &&
-           p->level < PROFILE_LEVEL_MAX) {
-        widen(p);
-    }
+    while (p->bytes > p->opts.max_bytes && shed(p)) continue;
     p->full = p->bytes > p->opts.max_bytes;
 }
 
@@ -434,12 +510,6 @@ static void see_component(log_profile *p, log_series *s, str name) {
     }
 }
 
-static int64_t bucket_of(const log_profile *p, int64_t ns) {
-    int64_t s = ns / 1000000000;
-    if (ns < 0 && s * 1000000000 != ns) s--;
-    return s >> p->level;
-}
-
 static void span_add(int64_t *first, int64_t *last, int64_t ns) {
     if (*first == TS_NONE || ns < *first) *first = ns;
     if (*last == TS_NONE || ns > *last) *last = ns;
@@ -450,8 +520,9 @@ static void feed_params(log_profile *p, log_series *s, const log_record *r, int6
     unsigned slots = MIN(r->slot_count, (uint32_t)PROFILE_SLOTS_MAX);
     if (!slots) return;
     if (!s->params) {
-        if (p->full || p->bytes > p->opts.max_bytes / 2) {
-            p->params_dropped++;
+        /* from the series' first record on, or not at all */
+        if (p->params_off || s->records > 1 || p->bytes > p->opts.max_bytes / 2) {
+            p->params_not_kept++;
             return;
         }
         s->params = mem_new_n(param_stat, slots);
@@ -496,16 +567,17 @@ rc log_profile_feed(log_profile *p, const log_batch *b, err *e) {
         v->records++;
         v->errors += error;
         v->warnings += warning;
-        if (error && (v->errors == 1 || place_cmp(&at, &v->first_error) < 0)) v->first_error = at;
+        if (error && v->errors == 1) v->first_error = at;
+        if (error) place_earliest(&v->first_error, &at);
         int64_t bucket = 0;
         if (timed) {
             span_add(&p->first_ns, &p->last_ns, ns);
             span_add(&v->first_ns, &v->last_ns, ns);
-            bucket = bucket_of(p, ns);
+            bucket = profile_bucket_of(p, ns);
             if (UNLIKELY(bucket_add(&p->timeline, &p->last_timeline, bucket, 1, &at) &&
                          p->timeline.n > PROFILE_BUCKETS_MAX)) {
                 keep_bounds(p);
-                bucket = bucket_of(p, ns);
+                bucket = profile_bucket_of(p, ns);
             }
             size_t added = bucket_add(&v->all, &v->last_all, bucket, 1, &at);
             if (error) added += bucket_add(&v->bad, &v->last_bad, bucket, 1, &at);
@@ -519,7 +591,7 @@ rc log_profile_feed(log_profile *p, const log_batch *b, err *e) {
         if (!s->records++) {
             s->first = s->last = at;
         } else {
-            if (place_cmp(&at, &s->first) < 0) s->first = at;
+            place_earliest(&s->first, &at);
             if (place_cmp(&at, &s->last) > 0) s->last = at;
         }
         s->errors += error;
@@ -548,18 +620,14 @@ static void merge_buckets(log_profile *p, bucket_counts *into, size_t *last,
 }
 
 static void merge_param(log_profile *p, param_stat *into, const param_stat *from, unsigned shift) {
-    if (from->numbers) {
-        if (!into->numbers)
-            into->unit = from->unit;
-        else if (into->unit != from->unit)
-            into->unit = UNIT_MIXED;
-    }
+    if (from->unit_known) unit_seen(into, from->unit);
     into->seen += from->seen;
     into->numbers += from->numbers;
     for (size_t i = 0; i < from->periods.n; i++) {
         const param_period *t = &from->periods.v[i];
         period_merge(p, period_at(p, into, t->period >> shift), t);
     }
+    into->given_up |= from->given_up;
     if (from->open && !into->open) values_open(p, into);
     for (size_t i = 0; i < from->values.n && !into->open; i++) {
         const param_value *v = &from->values.v[i];
@@ -577,7 +645,7 @@ static void merge_series(log_profile *p, log_series *into, const log_profile *q,
         into->first = from->first;
         into->last = from->last;
     } else {
-        if (place_cmp(&from->first, &into->first) < 0) into->first = from->first;
+        place_earliest(&into->first, &from->first);
         if (place_cmp(&from->last, &into->last) > 0) into->last = from->last;
     }
     into->records += from->records;
@@ -592,6 +660,10 @@ static void merge_series(log_profile *p, log_series *into, const log_profile *q,
     }
     merge_buckets(p, &into->buckets, &into->last_bucket, &from->buckets, shift, true);
     if (!from->params) return;
+    if (p->params_off) {
+        p->params_not_kept += from->params[0].seen;
+        return;
+    }
     if (!into->params) {
         into->slot_count = from->slot_count;
         into->params = mem_new_n(param_stat, from->slot_count);
@@ -614,6 +686,9 @@ rc log_profile_merge(log_profile *p, const log_profile *from, err *e) {
     p->warnings += from->warnings;
     p->without_time += from->without_time;
     p->not_kept += from->not_kept;
+    p->params_not_kept += from->params_not_kept;
+    if (from->params_off && !p->params_off) params_off(p);
+    if (from->values_max < p->values_max) values_limit(p, from->values_max);
     if (from->first_ns != TS_NONE) {
         span_add(&p->first_ns, &p->last_ns, from->first_ns);
         span_add(&p->first_ns, &p->last_ns, from->last_ns);
@@ -624,9 +699,8 @@ rc log_profile_merge(log_profile *p, const log_profile *from, err *e) {
         const log_service *f = &from->services.v[i];
         ids[i] = service_id(p, intern_str(&from->service_names, (uint32_t)i));
         log_service *v = &p->services.v[ids[i]];
-        if (f->errors && (!v->errors || place_cmp(&f->first_error, &v->first_error) < 0)) {
-            v->first_error = f->first_error;
-        }
+        if (f->errors && !v->errors) v->first_error = f->first_error;
+        if (f->errors) place_earliest(&v->first_error, &f->first_error);
         v->records += f->records;
         v->errors += f->errors;
         v->warnings += f->warnings;
@@ -660,7 +734,16 @@ void log_profile_totals(const log_profile *p, profile_totals *ret) {
                             .series = p->series.n,
                             .first_ns = p->first_ns,
                             .last_ns = p->last_ns,
-                            .bucket_ns = profile_bucket_ns(p, 1)};
+                            .bucket_ns = profile_bucket_ns(p, 1),
+                            .params_not_kept = p->params_not_kept};
+    for (size_t i = 0; i < p->series.n; i++) {
+        const log_series *s = &p->series.v[i];
+        for (unsigned k = 0; s->params && k < s->slot_count; k++) {
+            ret->sets_not_kept += s->params[k].given_up;
+        }
+    }
+    uint32_t other = intern_get(&p->service_names, OTHER_SERVICES);
+    if (other != INTERN_NONE) ret->in_other_services = p->services.v[other].records;
 }
 
 size_t log_profile_service_count(const log_profile *p) { return p->services.n; }

@@ -36,7 +36,11 @@ MUST_CHECK rc log_profile_feed(log_profile *p, const log_batch *b, err *e);
 MUST_CHECK rc log_profile_merge(log_profile *into, const log_profile *from, err *e);
 
 typedef struct profile_totals {
-    uint64_t records, errors, warnings, without_time, not_kept;
+    uint64_t records, errors, warnings, without_time;
+    uint64_t not_kept;          /* records of series that found no room: counted per service only */
+    uint64_t params_not_kept;   /* records whose parameters found no room */
+    uint64_t sets_not_kept;     /* parameters whose values were given up for want of room */
+    uint64_t in_other_services; /* records of services beyond the maximum, under one name */
     size_t services, series;
     int64_t first_ns, last_ns; /* TS_NONE without times */
     int64_t bucket_ns;         /* current width */

@@ -19,7 +19,7 @@ enum {
 
 /* A record: where and when. Order: time, file, offset. */
 typedef struct place {
-    int64_t ns;
+    int64_t ns; /* TS_NONE sorts first */
     uint64_t offset, line;
     uint32_t file, bytes;
 } place;
@@ -68,7 +68,9 @@ typedef struct param_stat {
     uint64_t seen;    /* records with this slot */
     uint64_t numbers; /* of them numeric */
     value_unit unit;
-    bool open; /* more than PROFILE_VALUES_MAX different values: `values` is empty */
+    bool unit_known;           /* a number other than 0 was seen; zeros are of any unit */
+    bool open;                 /* more than values_max different values: `values` is empty */
+    bool given_up;             /* open because memory ran short, not because of its values */
     VEC(param_period) periods; /* ascending */
     VEC(param_value) values;   /* in order of hash */
     size_t last_period, last_value;
@@ -100,7 +102,9 @@ struct log_profile {
     log_profile_opts opts;
     unsigned level; /* bucket width is 2^level seconds */
     bool any_time;
-    bool full; /* no room for further series or parameters */
+    bool full;           /* no room for further series or parameters */
+    bool params_off;     /* parameters were given up for want of room */
+    unsigned values_max; /* different values of a closed set; halved when memory runs short */
     intern service_names, components;
     VEC(log_service) services;
     VEC(uint32_t) by_name;       /* service ids in byte order of names */
@@ -112,15 +116,23 @@ struct log_profile {
     size_t last_timeline;
     size_t bytes; /* of what the vectors hold */
     uint64_t records, errors, warnings, without_time, not_kept;
-    uint64_t params_dropped; /* records whose parameters found no room */
+    uint64_t params_not_kept; /* records whose parameters found no room */
     int64_t first_ns, last_ns;
     /* the last service text, to save a lookup */
     str last_service_text;
     uint32_t last_service;
 };
 
+/* Begin of a bucket; cut to what an int64_t of nanoseconds holds. */
 static inline int64_t profile_bucket_ns(const log_profile *p, int64_t bucket) {
-    return (int64_t)((uint64_t)bucket << p->level) * 1000000000;
+    int64_t s = (int64_t)((uint64_t)bucket << p->level), max = INT64_MAX / 1000000000;
+    return s > max ? INT64_MAX : s < -max ? -INT64_MAX : s * 1000000000;
+}
+/* Bucket of a time (not TS_NONE). */
+static inline int64_t profile_bucket_of(const log_profile *p, int64_t ns) {
+    int64_t s = ns / 1000000000;
+    if (ns < 0 && s * 1000000000 != ns) s--;
+    return s >> p->level;
 }
 static inline log_ref place_ref(const place *p) {
     return (log_ref){.offset = p->offset, .line = p->line, .file = p->file, .bytes = p->bytes};

@@ -147,6 +147,140 @@ static void a_stray_timestamp_costs_one_bucket(void **state) {
     feeder_release(&f);
 }
 
+/* One record with one slot that holds the whole of its text. */
+static void slot_record(log_batch *b, int64_t ts_ns, uint64_t shape, uint8_t type, str text) {
+    log_record *r = log_batch_add(b);
+    r->ts_ns = ts_ns;
+    r->shape = shape;
+    r->body = r->raw = str_dup(&b->mem, text);
+    log_slot *slot = arena_try_new_n(&b->mem, log_slot, 1);
+    *slot = (log_slot){.bytes = (uint32_t)text.n, .type = type};
+    r->slots = slot;
+    r->slot_count = 1;
+    r->ref.line = b->count;
+    r->ref.offset = 100 * b->count;
+}
+
+static void a_zero_of_any_unit_mixes_nothing(void **state) {
+    (void)state;
+    for (int zero_first = 0; zero_first < 2; zero_first++) {
+        log_profile *p = log_profile_new(NULL);
+        log_batch b;
+        log_batch_init(&b);
+        if (zero_first) slot_record(&b, T0, 1, SLOT_UNIT, S("0B"));
+        slot_record(&b, T0, 1, SLOT_UNIT, S("12ms"));
+        if (!zero_first) slot_record(&b, T0, 1, SLOT_UNIT, S("0B"));
+        assert_int_equal(log_profile_feed(p, &b, NULL), RC_OK);
+        assert_int_equal(p->series.v[0].params[0].unit, UNIT_MS);
+        log_profile *merged = log_profile_new(NULL);
+        assert_int_equal(log_profile_merge(merged, p, NULL), RC_OK);
+        assert_int_equal(merged->series.v[0].params[0].unit, UNIT_MS);
+        log_profile_free(merged);
+        log_batch_release(&b);
+        log_profile_free(p);
+    }
+}
+
+static void the_first_record_is_one_with_time(void **state) {
+    (void)state;
+    log_profile *p = log_profile_new(NULL);
+    log_batch b;
+    log_batch_init(&b);
+    slot_record(&b, TS_NONE, 1, SLOT_TEXT, S("x"));
+    slot_record(&b, T0 + SECOND, 1, SLOT_TEXT, S("x"));
+    slot_record(&b, T0, 1, SLOT_TEXT, S("x"));
+    for (size_t i = 0; i < b.count; i++) b.rec[i].severity = SEV_ERROR;
+    assert_int_equal(log_profile_feed(p, &b, NULL), RC_OK);
+    assert_int_equal(p->series.v[0].first.line, 3);
+    assert_int_equal(p->series.v[0].last.line, 2);
+    assert_int_equal(p->series.v[0].params[0].values.v[0].first.line, 3);
+    profile_service s;
+    log_profile_service(p, 0, &s);
+    assert_int_equal(s.first_error_ns, T0);
+    log_batch_release(&b);
+    log_profile_free(p);
+}
+
+static void times_at_both_ends_of_the_calendar_fit(void **state) {
+    (void)state;
+    log_profile *p = log_profile_new(NULL);
+    log_batch b;
+    log_batch_init(&b);
+    for (int i = 0; i < 3000; i++) {
+        slot_record(&b, i % 2 ? INT64_MAX - i * (INT64_MAX / 4000) : INT64_MIN + 1 + i * SECOND, 1,
+                    SLOT_INT, S("5"));
+    }
+    assert_int_equal(log_profile_feed(p, &b, NULL), RC_OK);
+    assert_in_range(p->timeline.n, 1, PROFILE_BUCKETS_MAX);
+    for (size_t i = 0; i < p->timeline.n; i++) {
+        int64_t from = profile_bucket_ns(p, p->timeline.v[i].bucket);
+        int64_t to = profile_bucket_ns(p, p->timeline.v[i].bucket + 1);
+        assert_true(from <= p->timeline.v[i].first.ns && p->timeline.v[i].first.ns <= to);
+    }
+    log_batch_release(&b);
+    log_profile_free(p);
+}
+
+static void services_beyond_the_maximum_share_one_name(void **state) {
+    (void)state;
+    log_profile *p[2] = {log_profile_new(NULL), log_profile_new(NULL)};
+    log_batch b;
+    log_batch_init(&b);
+    for (int i = 0; i < 3000; i++) {
+        log_record *r = log_batch_add(&b);
+        r->ts_ns = T0;
+        r->shape = 7;
+        r->service = str_fmt(&b.mem, "service-%04d", i);
+    }
+    assert_int_equal(log_profile_feed(p[0], &b, NULL), RC_OK);
+    assert_int_equal(log_profile_feed(p[1], &b, NULL), RC_OK);
+    assert_int_equal(log_profile_merge(p[0], p[1], NULL), RC_OK);
+    profile_totals t;
+    log_profile_totals(p[0], &t);
+    assert_int_equal(t.services, PROFILE_SERVICES_MAX);
+    assert_int_equal(t.in_other_services, 6000 - 2 * (PROFILE_SERVICES_MAX - 1));
+    for (size_t i = 0; i < t.services; i++) {
+        profile_service s;
+        log_profile_service(p[0], i, &s);
+        if (str_starts(s.name, S("service-"))) assert_int_equal(s.records, 2);
+    }
+    log_batch_release(&b);
+    log_profile_free(p[0]);
+    log_profile_free(p[1]);
+}
+
+/* Slots that all look like closed sets at first: what they hold stays within max_bytes. */
+static void parameters_stay_within_their_bytes(void **state) {
+    (void)state;
+    enum { SHAPES = 2000, VALUES = 30, MAX_BYTES = 3 << 20 };
+    log_profile *p = log_profile_new(&(log_profile_opts){.max_bytes = MAX_BYTES});
+    for (int v = 0; v < VALUES; v++) {
+        log_batch b;
+        log_batch_init(&b);
+        for (int i = 0; i < SHAPES; i++) {
+            char text[16];
+            int n = snprintf(text, sizeof(text), "value-%d", v);
+            slot_record(&b, T0 + v * SECOND, 1 + (uint64_t)i, SLOT_TEXT, (str){text, (size_t)n});
+        }
+        assert_int_equal(log_profile_feed(p, &b, NULL), RC_OK);
+        assert_true(p->bytes <= MAX_BYTES);
+        log_batch_release(&b);
+    }
+    profile_totals t;
+    log_profile_totals(p, &t);
+    assert_int_equal(t.series, SHAPES);
+    assert_int_equal(t.not_kept, 0);
+    assert_true(t.params_not_kept > 0 || t.sets_not_kept > 0);
+    log_profile *merged = log_profile_new(&(log_profile_opts){.max_bytes = MAX_BYTES});
+    assert_int_equal(log_profile_merge(merged, p, NULL), RC_OK);
+    profile_totals m;
+    log_profile_totals(merged, &m);
+    assert_int_equal(m.params_not_kept, t.params_not_kept);
+    assert_int_equal(m.sets_not_kept, t.sets_not_kept);
+    log_profile_free(merged);
+    log_profile_free(p);
+}
+
 static void bounds_hold(void **state) {
     (void)state;
     log_profile *p = log_profile_new(&(log_profile_opts){.max_series = 10, .max_bytes = 64 << 10});
@@ -214,6 +348,11 @@ int main(void) {
         cmocka_unit_test(merging_is_the_union_of_records),
         cmocka_unit_test(order_of_records_does_not_matter),
         cmocka_unit_test(a_stray_timestamp_costs_one_bucket),
+        cmocka_unit_test(a_zero_of_any_unit_mixes_nothing),
+        cmocka_unit_test(the_first_record_is_one_with_time),
+        cmocka_unit_test(times_at_both_ends_of_the_calendar_fit),
+        cmocka_unit_test(services_beyond_the_maximum_share_one_name),
+        cmocka_unit_test(parameters_stay_within_their_bytes),
         cmocka_unit_test(bounds_hold),
         cmocka_unit_test(numbers_and_units),
     };
