@@ -199,12 +199,65 @@ static void everyday_lines_match_no_rule(void **state) {
         "Accepted publickey for deploy from 10.1.1.1 port 5512 ssh2",
         "connection from 10.0.0.7 accepted",
         "heartbeat ok",
+        "session expired for user 12, please log in again",
+        "search returned 53 rooms in 12 ms",
+        "queue depth 3, 2 workers idle",
+        "negotiated protocol version 1.3",
+        "EDAC MC: Ver: 3.0.0",
+        "mce: CPU supports 20 MCE banks",
+        "IPv6: ADDRCONF(NETDEV_UP): eth0: link is not ready",
+        "completion of job 429 reported",
+        "Kernel command line: quiet panic=1 oops=panic",
+        "request volume normal, 120 req/s",
+        "0 errors, 0 warnings",
+        "no errors found in 300 files",
+        "retention: removed 12 old backups",
+        "checkpoint complete: wrote 300 buffers (1.2%)",
+        "health check passed",
+        "user failed over to region eu-1 as planned",
+        "pool stats: active=3 idle=7 waiting=0",
+        "loaded 214 rules from /etc/app/zones.yaml",
+        "cache hit ratio 98.2%",
+        "signal 10 received, reopening log files",
+        "memory usage 43%, heap 1.2 GB of 4 GB",
+        "token issued for client web-7 ttl=3600",
+        "leader is node-2, term 7",
+        "certificate for shop.example valid until 2027-03-01",
     };
     rules *r = builtin();
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         rule_match found[2];
         if (match(r, str_c(lines[i]), found, 2)) {
             fail_msg("\"%s\" matches %.*s", lines[i], STR_ARG(found[0].rule->id));
+        }
+    }
+    rules_free(r);
+}
+
+/* What a line is called must be true of it: broad phrases gave these wrong names. */
+static void lines_are_named_truly(void **state) {
+    (void)state;
+    static const struct {
+        const char *line, *id;
+    } cases[] = {
+        {"Traceback (most recent call last):\nKeyError: 'created_at'", "unhandled_exception"},
+        {"File \"/app/conf.py\", line 3\n    url = os.environ[\"DB_URL\"]\nKeyError: 'DB_URL'",
+         "missing_environment_or_secret"},
+        {"Failed to connect to billing:8080: i/o timeout", "dependency_call_failed"},
+        {"Failed to connect to billing:8080: Connection refused", "connection_refused"},
+        {"price lookup failed: request timed out", "timeout_cascade"},
+        {"dial tcp: lookup db.prod.svc on 10.96.0.10:53: read udp: i/o timeout", "dns_failure"},
+        {"chronyd: Can't synchronise: no selectable sources", "clock_skew"},
+        {"upstream answered 500 for /v1/rates", "dependency_call_failed"},
+        {"shop service version 2.19.0 (commit 8ac1f02) starting, was 2.18.4", "change_deployment"},
+    };
+    rules *r = builtin();
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        rule_match found[4];
+        size_t n = match(r, str_c(cases[i].line), found, ARRAY_LEN(found));
+        str id = n ? found[0].rule->id : S("none");
+        if (!str_eq(id, str_c(cases[i].id))) {
+            fail_msg("\"%s\" is called %.*s", cases[i].line, STR_ARG(id));
         }
     }
     rules_free(r);
@@ -234,6 +287,7 @@ int main(void) {
         cmocka_unit_test(bad_files_say_where_and_what),
         cmocka_unit_test(shipped_rules_are_complete),
         cmocka_unit_test(everyday_lines_match_no_rule),
+        cmocka_unit_test(lines_are_named_truly),
         cmocka_unit_test(long_texts_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
