@@ -12,7 +12,7 @@
  *     concern        excess >= 0    >= 8        >= 16
  *     >= .85         Medium         High        Critical when a whole service is concerned, else
  * High
- *     >= .6          Medium         Medium      High
+ *     >= .6          Medium         Medium      High; Critical from WHOLE_EXCESS for a service
  *     >= .4          Low            Low         Medium
  *     below          Low            Low         Low; Medium from QUIET_EXCESS
  *
@@ -38,6 +38,7 @@ enum {
 };
 
 #define QUIET_EXCESS 60.0
+#define WHOLE_EXCESS 40.0
 
 size_t scan_bucket(const scan *s, int64_t bucket) {
     size_t a = 0, b = s->n;
@@ -55,6 +56,10 @@ int64_t scan_bucket_ns(const scan *s, size_t i) { return profile_bucket_ns(s->p,
 
 int64_t scan_bucket_end_ns(const scan *s, size_t i) {
     return profile_bucket_ns(s->p, s->buckets[i] + 1);
+}
+
+int64_t scan_end_ns(const scan *s) {
+    return s->n ? MIN(s->p->last_ns, scan_bucket_end_ns(s, s->n - 1)) : s->p->last_ns;
 }
 
 void scan_counts(const scan *s, const tmpl *t, double *x) {
@@ -211,26 +216,30 @@ static double concern_of(double meaning, uint8_t level) {
     return level == SEV_NONE ? meaning : 0.8 * meaning;
 }
 
+/* Numbers of services and series depend on who saw what first: neither takes part in the order. */
 typedef struct order_key {
-    uint64_t template_id;
-    uint32_t service, series;
+    uint64_t template_id, shape;
+    uint32_t rank; /* of the service's name */
+    uint32_t series;
 } order_key;
 
 static int order_cmp(const void *a, const void *b) {
     const order_key *x = a, *y = b;
-    if (x->service != y->service) return x->service < y->service ? -1 : 1;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
     if (x->template_id != y->template_id) return x->template_id < y->template_id ? -1 : 1;
-    return x->series < y->series ? -1 : x->series > y->series;
+    return x->shape < y->shape ? -1 : x->shape > y->shape;
 }
 
 static void build_templates(scan *s) {
     const log_profile *p = s->p;
     size_t n = p->series.n;
     order_key *keys = mem_new_n(order_key, n + 1);
+    uint32_t *rank = mem_new_n(uint32_t, p->services.n + 1);
+    for (uint32_t i = 0; i < p->by_name.n; i++) rank[p->by_name.v[i]] = i;
     for (size_t i = 0; i < n; i++) {
         const log_series *v = &p->series.v[i];
         uint64_t id = miner_template_of(s->m, v->shape);
-        keys[i] = (order_key){id ? id : v->shape, v->service, (uint32_t)i};
+        keys[i] = (order_key){id ? id : v->shape, v->shape, rank[v->service], (uint32_t)i};
     }
     qsort(keys, n, sizeof(*keys), order_cmp);
     s->order = (uint32_t *)arena_bytes(&s->mem, (n + 1) * sizeof(uint32_t), _Alignof(uint32_t));
@@ -238,13 +247,13 @@ static void build_templates(scan *s) {
     for (size_t i = 0; i < n; i++) {
         s->order[i] = keys[i].series;
         const log_series *v = &p->series.v[keys[i].series];
-        bool same = i > 0 && keys[i].service == keys[i - 1].service &&
+        bool same = i > 0 && keys[i].rank == keys[i - 1].rank &&
                     keys[i].template_id == keys[i - 1].template_id;
         tmpl *t = &s->tmpls[s->tmpl_count - (same ? 1 : 0)];
         if (!same) {
             s->tmpl_count++;
             *t = (tmpl){.id = keys[i].template_id,
-                        .service = keys[i].service,
+                        .service = v->service,
                         .first = v->first,
                         .last = v->last,
                         .first_bucket = SIZE_MAX,
@@ -280,6 +289,7 @@ static void build_templates(scan *s) {
         t->concern = concern_of(t->meaning, level);
     }
     mem_free(keys);
+    mem_free(rank);
 }
 
 /* -- the baseline -- */
@@ -381,7 +391,7 @@ static finding_level level_of(const candidate *c) {
         return excess >= 8 ? LEVEL_HIGH : LEVEL_MEDIUM;
     }
     if (c->concern >= 0.6) {
-        if (excess >= 40 && whole) return LEVEL_CRITICAL;
+        if (excess >= WHOLE_EXCESS && whole) return LEVEL_CRITICAL;
         return excess >= 16 ? LEVEL_HIGH : LEVEL_MEDIUM;
     }
     if (c->concern >= 0.4) return excess >= 16 ? LEVEL_MEDIUM : LEVEL_LOW;
@@ -399,7 +409,11 @@ static int candidate_cmp(const void *a, const void *b) {
     if (by_service) return by_service;
     if (x->f.template_id != y->f.template_id) return x->f.template_id < y->f.template_id ? -1 : 1;
     if (x->f.kind != y->f.kind) return x->f.kind < y->f.kind ? -1 : 1;
-    return str_cmp(x->f.subject, y->f.subject);
+    int by_subject = str_cmp(x->f.subject, y->f.subject);
+    if (by_subject) return by_subject;
+    const log_ref *a_ref = &x->f.refs[0], *b_ref = &y->f.refs[0];
+    if (a_ref->file != b_ref->file) return a_ref->file < b_ref->file ? -1 : 1;
+    return a_ref->offset < b_ref->offset ? -1 : a_ref->offset > b_ref->offset;
 }
 
 static bool near_in_time(const scan *s, const candidate *a, const candidate *b) {

@@ -3,10 +3,10 @@
  * Per service and scale (1, 2, 4, ... buckets): share = (errors + 1/2) / (records + 1) of each
  * window with at least RECORDS_MIN records, judged by the windows before it with the record null of
  * detect_rate.c, and capped by the binomial surprise of that many errors at the highest share of
- * the past. Error: severity stated ERROR or worse; services that state no severity have none and
- * are not judged here. Onset: best split of the error counts. A
- * baseline's windows of the same width come before the log's own. Tests: two windows a bucket and
- * service. */
+ * the past. At least PAST_MIN such windows must have been before. Error: severity stated ERROR or
+ * worse; services that state no severity have none and are not judged here. Onset: best split of
+ * the error counts. A baseline's windows of the same width come before the log's own. Tests: two
+ * windows a bucket and service. */
 #include <math.h>
 
 #include "algo/tails.h"
@@ -61,7 +61,8 @@ void detect_errors(scan *s) {
                 }
                 if (n < RECORDS_MIN) continue;
                 double share = (e + 0.5) / (n + 1), past = (double)null.past;
-                if (w >= first && e >= ERRORS_MIN && share > record_null_max(&null)) {
+                if (w >= first && null.past >= PAST_MIN && e >= ERRORS_MIN &&
+                    share > record_null_max(&null)) {
                     double bits = record_null_bits(&null, share, 0), usual = log2(past + 1);
                     double mean = fmax(most, 1 / (past + 1));
                     bits = fmin(bits, usual + tail_negbin_at_least((uint64_t)e, mean, DISPERSION));

@@ -62,6 +62,8 @@ typedef struct scan {
 size_t scan_bucket(const scan *s, int64_t bucket);
 int64_t scan_bucket_ns(const scan *s, size_t i);     /* begin */
 int64_t scan_bucket_end_ns(const scan *s, size_t i); /* end */
+/* End of the timeline: the last record, or the end of the last bucket when strays lie behind. */
+int64_t scan_end_ns(const scan *s);
 /* Counts of a template per bucket into x[0..n). */
 void scan_counts(const scan *s, const tmpl *t, double *x);
 /* Time of the template's first record in a bucket; the bucket's begin when it has none. */

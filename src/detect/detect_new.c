@@ -124,8 +124,8 @@ static void new_template(scan *s, const tmpl *t, double needed, const discoverie
     c.bucket = at;
     c.f.direction = 1;
     c.f.surprise_bits = bits > 0 ? bits : 0;
-    c.f.onset_ns = c.f.from_ns = t->first.ns;
-    c.f.to_ns = t->last.ns;
+    c.f.onset_ns = c.f.from_ns = scan_first_in_bucket(s, t, at);
+    c.f.to_ns = MIN(t->last.ns, scan_end_ns(s));
     c.f.observed = (double)t->records;
     c.f.unit = S("lines");
     c.f.record_count = t->records;
@@ -162,7 +162,7 @@ static bool long_unseen(scan *s, const tmpl *t, double needed, const discoveries
     c.f.surprise_bits = bits;
     scan_refs(s, t, again, s->n, &c.f);
     c.f.from_ns = c.f.onset_ns = scan_first_in_bucket(s, t, again);
-    c.f.to_ns = t->last.ns;
+    c.f.to_ns = MIN(t->last.ns, scan_end_ns(s));
     for (size_t i = again; i < s->n; i++) c.f.record_count += (uint64_t)x[i];
     c.f.observed = (double)c.f.record_count;
     c.f.unit = S("lines");
@@ -200,8 +200,8 @@ static void telling_template(scan *s, const tmpl *t, double needed, const discov
     c.needed = needed;
     c.bucket = at;
     c.f.surprise_bits = bits > 0 ? bits : 0;
-    c.f.from_ns = c.f.onset_ns = t->first.ns;
-    c.f.to_ns = t->last.ns;
+    c.f.from_ns = c.f.onset_ns = at == SIZE_MAX ? t->first.ns : scan_first_in_bucket(s, t, at);
+    c.f.to_ns = MIN(t->last.ns, scan_end_ns(s));
     c.f.observed = (double)t->records;
     c.f.unit = S("lines");
     c.f.record_count = t->records;

@@ -11,7 +11,9 @@
  *           (normal approximation rho sqrt(n - 1)), only when the change is at least CREEP octaves.
  *           A creep has its onset where the median has left the first quarter's range.
  *   far out the largest value against the tail of all others: log2(N) + alpha log2(max / second
- *           largest bin), Hill's alpha over the upper twentieth.
+ *           largest bin), Hill's alpha over the upper twentieth. Only values above 0 count.
+ * For medians zeros count as half of the smallest value above 0 that the slot has: a step from 0 to
+ * 1 is one of an octave, not of the whole scale.
  * Closed sets. A slot with at most PROFILE_VALUES_MAX different values over many records gets a new
  * one: the chance that all its records lie after its first sight (at most ABSENCE_MAX bits) less
  * NOISE_BITS log2(1 + values that came late before it). Values that speak of a failure (or are HTTP
@@ -36,7 +38,6 @@ enum {
     CREEP_PERIODS_MIN = 8,
     CLOSED_RECORDS_MIN = 100,
     FAR_RECORDS_MIN = 200,
-    PERIODS_MAX = 4096,
 };
 
 static const char *const measures[] = {
@@ -61,11 +62,31 @@ static bool is_measure(str name) {
     return false;
 }
 
-/* log2 of the median of a period; zeros and negatives count as the lowest bin. */
-static double period_median(const param_period *t) {
-    double v = logbins_quantile(t->bins, t->bin_count, t->bin_from, t->low, 0.5);
-    return log2(fmax(v, logbins_value(0)));
+/* log2 of what zeros and negatives count as: half of the smallest value above 0. */
+static double zero_level(const param_stat *stat) {
+    unsigned low = LOGBINS;
+    for (size_t i = 0; i < stat->periods.n; i++) {
+        const param_period *t = &stat->periods.v[i];
+        for (unsigned b = 0; b < t->bin_count && t->bin_from + b < low; b++) {
+            if (t->bins[b]) low = t->bin_from + b;
+        }
+    }
+    return low < LOGBINS ? log2(logbins_value(low)) - 1 : 0;
 }
+
+/* log2 of the median of a period. */
+static double period_median(const param_period *t, double zero) {
+    double v = logbins_quantile(t->bins, t->bin_count, t->bin_from, t->low, 0.5);
+    return v > 0 ? log2(v) : zero;
+}
+
+/* What detect_params works with: room for as many periods as a slot can have. */
+typedef struct levels {
+    const param_period **at;  /* [PROFILE_BUCKETS_MAX] periods that are judged */
+    double *q, *work, *index; /* [PROFILE_BUCKETS_MAX] */
+    double *ranks;            /* [4 PROFILE_BUCKETS_MAX] */
+    uint64_t *bins;           /* [LOGBINS] */
+} levels;
 
 static const char *unit_text(value_unit u) {
     return u == UNIT_MS ? "ms" : u == UNIT_BYTES ? "bytes" : u == UNIT_PERCENT ? "%" : "";
@@ -98,7 +119,7 @@ static void level_candidate(scan *s, const tmpl *t, const log_series *series, un
     c.f.expected = exp2(before);
     c.f.unit = str_c(unit_text(series->params[k].unit));
     c.f.from_ns = c.f.onset_ns = at->first.ns;
-    c.f.to_ns = s->p->last_ns;
+    c.f.to_ns = scan_end_ns(s);
     c.f.refs[c.f.ref_count++] = place_ref(&at->first);
     for (size_t i = 0; i < rest && c.f.ref_count < FINDING_REFS; i++) {
         c.f.refs[c.f.ref_count++] = place_ref(&at[i].max_at);
@@ -111,15 +132,16 @@ static void level_candidate(scan *s, const tmpl *t, const log_series *series, un
 }
 
 /* Returns true when a finding was made. */
-static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned k, double *q,
-                     double *work, double needed) {
+static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned k, const levels *l,
+                     double needed) {
     const param_stat *stat = &series->params[k];
+    const param_period **at = l->at;
+    double *q = l->q, *work = l->work, zero = zero_level(stat);
     size_t n = 0;
-    const param_period *at[64];
-    for (size_t i = 0; i < stat->periods.n && n < ARRAY_LEN(at); i++) {
+    for (size_t i = 0; i < stat->periods.n && n < PROFILE_BUCKETS_MAX; i++) {
         if (stat->periods.v[i].count < PERIOD_RECORDS_MIN) continue;
         at[n] = &stat->periods.v[i];
-        q[n] = period_median(at[n]);
+        q[n] = period_median(at[n], zero);
         n++;
     }
     if (n < PERIODS_MIN) return false;
@@ -141,9 +163,8 @@ static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned 
         return true;
     }
     if (n < CREEP_PERIODS_MIN) return false;
-    double index[64], ranks[4 * 64];
-    for (size_t i = 0; i < n; i++) index[i] = (double)i;
-    double rho = stats_spearman(index, q, n, ranks);
+    for (size_t i = 0; i < n; i++) l->index[i] = (double)i;
+    double rho = stats_spearman(l->index, q, n, l->ranks);
     memcpy(work, q, (n / 4) * sizeof(double));
     double first = stats_median(work, n / 4), low = first;
     memcpy(work, q + n - n / 4, (n / 4) * sizeof(double));
@@ -162,21 +183,23 @@ static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned 
 static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k, uint64_t *bins,
                     double needed) {
     const param_stat *stat = &series->params[k];
-    if (stat->numbers < FAR_RECORDS_MIN) return;
     memset(bins, 0, LOGBINS * sizeof(*bins));
     const param_period *top = NULL;
+    uint64_t above_zero = 0;
     for (size_t i = 0; i < stat->periods.n; i++) {
         const param_period *p = &stat->periods.v[i];
         for (unsigned b = 0; b < p->bin_count; b++) bins[p->bin_from + b] += p->bins[b];
+        above_zero += p->count - p->low;
         if (!top || p->max > top->max) top = p;
     }
+    if (above_zero < FAR_RECORDS_MIN) return;
     unsigned high = LOGBINS - 1;
     while (high > 0 && !bins[high]) high--;
     if (bins[high] != 1) return; /* several values out there are a level, not an outlier */
     unsigned second = high - (high > 0);
     while (second > 0 && !bins[second]) second--;
     /* Hill over the upper twentieth of the rest */
-    uint64_t k_top = stat->numbers / 20, taken = 0;
+    uint64_t k_top = above_zero / 20, taken = 0;
     unsigned threshold = second;
     while (threshold > 0 && taken + bins[threshold] <= k_top) taken += bins[threshold--];
     double sum = 0;
@@ -185,11 +208,11 @@ static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k
     }
     double alpha = sum > 0 && taken > 4 ? fmin((double)taken / sum, ALPHA) : ALPHA;
     double octaves = log2(top->max / logbins_value(second));
-    double bits = log2((double)stat->numbers) + fmax(alpha, 1) * octaves;
+    double bits = log2((double)above_zero) + fmax(alpha, 1) * octaves;
     if (octaves < 1 || bits < needed) return;
     candidate c = param_candidate(s, t, series, k, FINDING_PARAM_OUTLIER);
     c.needed = needed;
-    c.bucket = scan_bucket(s, top->period << PROFILE_PERIOD_SHIFT);
+    c.bucket = scan_bucket(s, profile_bucket_of(s->p, top->max_at.ns));
     c.f.direction = 1;
     c.f.surprise_bits = bits;
     c.f.observed = top->max;
@@ -221,12 +244,13 @@ static void new_values(scan *s, const tmpl *t, const log_series *series, unsigne
                        double needed) {
     const param_stat *stat = &series->params[k];
     if (stat->open || stat->values.n < 2 || stat->seen < CLOSED_RECORDS_MIN) return;
+    if (stat->seen < series->records) return; /* not all were kept: what is new is not known */
     int64_t warm_ns = scan_bucket_ns(s, s->warmup);
     for (size_t i = 0; i < stat->values.n; i++) {
         const param_value *v = &stat->values.v[i];
-        size_t at = 0, earlier = 0;
-        while (at + 1 < s->n && scan_bucket_ns(s, at + 1) <= v->first.ns) at++;
-        if (at < s->warmup) continue;
+        size_t at = SIZE_MAX, earlier = 0;
+        if (v->first.ns != TS_NONE) at = scan_bucket(s, profile_bucket_of(s->p, v->first.ns));
+        if (at == SIZE_MAX || at < s->warmup) continue;
         double before = 0; /* share of the slot's records before the value was first seen */
         for (size_t b = 0; b < series->buckets.n; b++) {
             if (series->buckets.v[b].bucket < s->buckets[at]) {
@@ -262,9 +286,15 @@ static void new_values(scan *s, const tmpl *t, const log_series *series, unsigne
 
 void detect_params(scan *s) {
     if (s->n < 8) return;
-    double *q = arena_try_new_n(&s->mem, double, 64), *work = arena_try_new_n(&s->mem, double, 64);
-    uint64_t *bins = arena_try_new_n(&s->mem, uint64_t, LOGBINS);
-    if (!q || !work || !bins) return;
+    levels l = {
+        .at = arena_try_new_n(&s->mem, const param_period *, PROFILE_BUCKETS_MAX),
+        .q = arena_try_new_n(&s->mem, double, PROFILE_BUCKETS_MAX),
+        .work = arena_try_new_n(&s->mem, double, PROFILE_BUCKETS_MAX),
+        .index = arena_try_new_n(&s->mem, double, PROFILE_BUCKETS_MAX),
+        .ranks = arena_try_new_n(&s->mem, double, 4 * PROFILE_BUCKETS_MAX),
+        .bins = arena_try_new_n(&s->mem, uint64_t, LOGBINS),
+    };
+    if (!l.at || !l.q || !l.work || !l.index || !l.ranks || !l.bins) return;
     double tests = 0;
     for (size_t i = 0; i < s->p->series.n; i++) {
         const log_series *series = &s->p->series.v[i];
@@ -284,8 +314,8 @@ void detect_params(scan *s) {
                 if (stat->numbers < stat->seen * 9 / 10 || stat->unit == UNIT_MIXED) continue;
                 bool measured = stat->unit != UNIT_NONE && stat->unit != UNIT_OTHER;
                 if (!measured && !is_measure(miner_slot_name(s->m, series->shape, k))) continue;
-                if (!shift_of(s, t, series, k, q, work, needed)) {
-                    far_out(s, t, series, k, bins, needed);
+                if (!shift_of(s, t, series, k, &l, needed)) {
+                    far_out(s, t, series, k, l.bins, needed);
                 }
             }
         }

@@ -253,6 +253,26 @@ static bool exposure(const scan *s, const double *all, const double *x, double *
     return true;
 }
 
+/* Concern of a value that is judged, else 0. */
+static double judged_value(const tmpl *t, const param_stat *stat, const param_value *v) {
+    if (!v->failure || t->records < RECORDS_MIN || v->count < RECORDS_MIN) return 0;
+    return stat->values.n < 2 ? 0 : param_value_concern(stat, v);
+}
+
+static size_t values_judged(const scan *s, const tmpl *t) {
+    size_t n = 0;
+    for (size_t i = t->series_from; i < t->series_from + t->series_count; i++) {
+        const log_series *series = &s->p->series.v[s->order[i]];
+        for (unsigned k = 0; series->params && k < series->slot_count; k++) {
+            const param_stat *stat = &series->params[k];
+            for (size_t j = 0; j < stat->values.n; j++) {
+                n += judged_value(t, stat, &stat->values.v[j]) > 0;
+            }
+        }
+    }
+    return n;
+}
+
 /* Values that speak of a failure (status=500), against the other records of their shape. */
 static void judge_values(scan *s, const tmpl *t, double *x, double *all, double *share,
                          double *work, double needed) {
@@ -262,8 +282,8 @@ static void judge_values(scan *s, const tmpl *t, double *x, double *all, double 
             const param_stat *stat = &series->params[k];
             for (size_t n = 0; n < stat->values.n; n++) {
                 const param_value *v = &stat->values.v[n];
-                double concern = v->failure ? param_value_concern(stat, v) : 0;
-                if (concern <= 0 || v->count < RECORDS_MIN || stat->values.n < 2) continue;
+                double concern = judged_value(t, stat, v);
+                if (concern <= 0) continue;
                 scan_bucket_counts(s, &v->failures, x);
                 scan_bucket_counts(s, &series->buckets, all);
                 judged j = {.t = t,
@@ -289,6 +309,7 @@ void detect_rate(scan *s) {
     size_t tested = s->p->services.n;
     for (size_t i = 0; i < s->tmpl_count; i++) tested += s->tmpls[i].records >= RECORDS_MIN;
     s->sum.series_checked += tested;
+    for (size_t i = 0; i < s->tmpl_count; i++) tested += values_judged(s, &s->tmpls[i]);
     double needed = scan_needed(s, (double)tested * 4 * (double)s->n);
     for (size_t i = 0; i < s->p->services.n; i++) {
         scan_service_counts(s, i, false, x);
@@ -297,8 +318,7 @@ void detect_rate(scan *s) {
         judge(s, &j, work, needed);
     }
     for (size_t i = 0; i < s->tmpl_count; i++) {
-        const tmpl *t = &s->tmpls[i];
-        if (t->records >= RECORDS_MIN) judge_values(s, t, x, all, share, work, needed);
+        judge_values(s, &s->tmpls[i], x, all, share, work, needed);
     }
     uint32_t service = INTERN_NONE;
     for (size_t i = 0; i < s->tmpl_count; i++) {

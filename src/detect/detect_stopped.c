@@ -58,7 +58,7 @@ static void silence_finding(const scan *s, candidate *c, size_t last, double bit
     c->f.direction = -1;
     c->f.surprise_bits = bits;
     c->f.from_ns = c->f.onset_ns = scan_bucket_end_ns(s, last);
-    c->f.to_ns = s->p->last_ns;
+    c->f.to_ns = scan_end_ns(s);
     c->f.observed = 0;
     c->f.expected = rate / ldexp(1.0 / 60, (int)s->p->level);
     c->f.unit = S("lines/min");
@@ -94,7 +94,7 @@ void detect_stopped(scan *s) {
             c.f.refs[c.f.ref_count++] = place_ref(&latest->last);
             c.f.template_id = latest->id;
             c.f.template_text = latest->text;
-            c.f.onset_ns = latest->last.ns;
+            c.f.onset_ns = MIN(latest->last.ns, c.f.onset_ns);
         }
         scan_add(s, &c);
     }
@@ -107,7 +107,7 @@ void detect_stopped(scan *s) {
         if (bits < needed) continue;
         candidate c = scan_candidate(s, t, FINDING_STOPPED);
         silence_finding(s, &c, last, bits, rate, needed);
-        c.f.onset_ns = t->last.ns;
+        c.f.onset_ns = MIN(t->last.ns, c.f.onset_ns);
         c.f.record_count = t->records;
         c.f.refs[c.f.ref_count++] = place_ref(&t->last);
         scan_add(s, &c);

@@ -9,7 +9,7 @@
 #define SECOND INT64_C(1000000000)
 #define T0     (INT64_C(1700000000) * SECOND)
 
-enum { FEEDER_WORKERS_MAX = 4 };
+enum { FEEDER_WORKERS_MAX = 7 };
 
 typedef struct feeder {
     unsigned workers;

@@ -557,25 +557,104 @@ static void a_short_log_is_enough(void **state) {
     }
 }
 
-/* The same records give the same findings, however they were spread over workers. */
-static void workers_change_nothing(void **state) {
+/* A counter that is nearly always 0 has no tail to be far out of, and 0 to 1 is one step. */
+static void zeros_are_no_scale(void **state) {
     (void)state;
-    finding_set s[2];
-    for (unsigned k = 0; k < 2; k++) {
-        feeder f;
-        feeder_init(&f, k ? 4 : 1, 61);
-        double burst = 0;
-        for (int t = 0; t < shop.duration; t++) {
-            normal_second(&f, &shop, t, &burst);
-            redis_keys(&f, t);
-        }
-        detect_summary sum;
-        feeder_detect(&f, NULL, &s[k], &sum);
-        feeder_release(&f);
+    feeder f;
+    feeder_init(&f, 1, 71);
+    for (int t = 0; t < 4 * HOUR; t++) {
+        feeder_log(&f, at(&f, t), "orders", SEV_INFO, "tick: queue length=%d", t == 9000 ? 3 : 0);
+        feeder_log(&f, at(&f, t), "orders", SEV_INFO, "lookup took %d ms for user %u",
+                   t > 8000 && rng_below(&f.r, 3) ? 1 : 0, (unsigned)rng_below(&f.r, 10000));
     }
-    assert_int_equal(s[0].items.n, s[1].items.n);
-    for (size_t i = 0; i < s[0].items.n; i++) {
-        const finding *a = &s[0].items.v[i], *b = &s[1].items.v[i];
+    finding_set s;
+    detect_summary sum;
+    feeder_detect(&f, NULL, &s, &sum);
+    assert_null(feeder_find(&s, FINDING_PARAM_OUTLIER, "queue"));
+    assert_int_equal(feeder_above_low(&s), 0);
+    finding_set_release(&s);
+    feeder_release(&f);
+}
+
+/* A program that speaks for a second every hour: each of its periods stands alone. */
+static void finds_a_shift_after_a_hundred_periods(void **state) {
+    (void)state;
+    feeder f;
+    feeder_init(&f, 1, 72);
+    for (int h = 0; h < 200; h++) {
+        for (int i = 0; i < 30; i++) {
+            feeder_log(&f, at(&f, h * HOUR), "sync", SEV_INFO, "transfer of part %u took %.1fms",
+                       (unsigned)rng_below(&f.r, 100000), latency(&f.r, h < 150 ? 20 : 400));
+        }
+    }
+    finding_set s;
+    detect_summary sum;
+    feeder_detect(&f, NULL, &s, &sum);
+    found("shift of a sparse log", &s, FINDING_PARAM_OUTLIER, "transfer", LEVEL_MEDIUM, 150 * HOUR,
+          10);
+    finding_set_release(&s);
+    feeder_release(&f);
+}
+
+/* All that a service says are errors, first rarely, then often: their share did not shift. */
+static void a_constant_share_of_errors_is_no_shift(void **state) {
+    (void)state;
+    feeder f;
+    feeder_init(&f, 1, 73);
+    for (int t = 0; t < HOUR; t++) {
+        for (int i = 0; i < 5; i++) {
+            feeder_log(&f, at(&f, t), "gateway", SEV_INFO, "GET /api/items/%u status=200",
+                       (unsigned)rng_below(&f.r, 100000));
+        }
+        if (t % 2 == 0 || t > HOUR / 2) {
+            for (int i = 0; i < (t > HOUR / 2 ? 20 : 1); i++) {
+                feeder_log(&f, at(&f, t), "errors-only", SEV_ERROR, "rejected item %u",
+                           (unsigned)rng_below(&f.r, 100000));
+            }
+        }
+    }
+    finding_set s;
+    detect_summary sum;
+    feeder_detect(&f, NULL, &s, &sum);
+    assert_null(feeder_find(&s, FINDING_ERROR_RATIO, "errors-only"));
+    finding_set_release(&s);
+    feeder_release(&f);
+}
+
+/* One record of a wrong clock must not date a finding. */
+static void a_wrong_clock_dates_nothing(void **state) {
+    (void)state;
+    feeder f;
+    feeder_init(&f, 1, 74);
+    double burst = 0;
+    for (int t = 0; t < shop.duration; t++) {
+        normal_second(&f, &shop, t, &burst);
+        if (t == 10) {
+            feeder_log(&f, 5 * SECOND, "orders", SEV_ERROR,
+                       "connection pool exhausted: active=50 idle=0 waiting=1");
+            feeder_log(&f, INT64_MAX - 5, "orders", SEV_INFO, "cache miss for key item:7");
+        }
+        redis_keys(&f, t);
+    }
+    finding_set s;
+    detect_summary sum;
+    feeder_detect(&f, NULL, &s, &sum);
+    for (size_t i = 0; i < s.items.n; i++) {
+        const finding *x = &s.items.v[i];
+        assert_in_range(x->onset_ns, T0, T0 + (shop.duration + 60) * SECOND);
+        assert_in_range(x->to_ns, T0, T0 + (shop.duration + 60) * SECOND);
+    }
+    found("pool", &s, FINDING_KIND_COUNT, "pool exhausted", LEVEL_MEDIUM, FAULT_AT + 21, 10);
+    finding_set_release(&s);
+    feeder_release(&f);
+}
+
+static void same_findings(const finding_set *x, const finding_set *y) {
+    assert_int_equal(x->items.n, y->items.n);
+    for (size_t i = 0; i < x->items.n; i++) {
+        const finding *a = &x->items.v[i], *b = &y->items.v[i];
+        assert_true(str_eq(a->service, b->service) && str_eq(a->component, b->component));
+        assert_true(str_eq(a->subject, b->subject));
         assert_int_equal(a->kind, b->kind);
         assert_int_equal(a->level, b->level);
         assert_int_equal(a->template_id, b->template_id);
@@ -588,8 +667,27 @@ static void workers_change_nothing(void **state) {
             assert_int_equal(a->refs[k].line, b->refs[k].line);
         }
     }
-    finding_set_release(&s[0]);
-    finding_set_release(&s[1]);
+}
+
+/* The same records give the same findings, however they were spread over workers. */
+static void workers_change_nothing(void **state) {
+    (void)state;
+    static const unsigned workers[] = {1, 2, 7};
+    finding_set s[3];
+    for (unsigned k = 0; k < 3; k++) {
+        feeder f;
+        feeder_init(&f, workers[k], 61);
+        double burst = 0;
+        for (int t = 0; t < shop.duration; t++) {
+            normal_second(&f, &shop, t, &burst);
+            redis_keys(&f, t);
+        }
+        detect_summary sum;
+        feeder_detect(&f, NULL, &s[k], &sum);
+        feeder_release(&f);
+    }
+    for (size_t w = 1; w < 3; w++) same_findings(&s[0], &s[w]);
+    for (size_t w = 0; w < 3; w++) finding_set_release(&s[w]);
 }
 
 static void little_data_is_undetermined(void **state) {
@@ -624,6 +722,10 @@ int main(void) {
         cmocka_unit_test(finds_a_rise_of_failing_status),
         cmocka_unit_test(finds_what_fails_all_the_time),
         cmocka_unit_test(a_short_log_is_enough),
+        cmocka_unit_test(zeros_are_no_scale),
+        cmocka_unit_test(finds_a_shift_after_a_hundred_periods),
+        cmocka_unit_test(a_constant_share_of_errors_is_no_shift),
+        cmocka_unit_test(a_wrong_clock_dates_nothing),
         cmocka_unit_test(workers_change_nothing),
         cmocka_unit_test(little_data_is_undetermined),
     };
