@@ -143,10 +143,12 @@ typedef struct incident_alternative {
     size_t finding, evidence;
 } incident_alternative;
 
-/* A deployment, configuration change or restart shortly before the onset: a candidate, no more. */
+/* A deployment, configuration change or restart in the hour before the onset, or a line never seen
+ * before that came just before it and is about the same: a candidate, no more. */
 typedef struct incident_change {
     int64_t ts_ns;
     int64_t before_ns; /* time from it to the onset */
+    bool new_line;     /* no rule calls it a change */
     str service, input, text;
     log_ref ref;
 } incident_change;

@@ -18,16 +18,23 @@
  *
  * Changes: templates that a rule of category "change_event" matches and that were first seen in the
  * hour before the onset (a template seen all day is routine). A candidate only: most changes near
- * an incident are innocent, so they do not enter the ranking. */
+ * an incident are innocent, so they do not enter the ranking. Nobody can list all words for what
+ * people do to systems, so a line also counts that nothing calls a change when it is new, rare, no
+ * failure, came less than two minutes before, and shares a word with the failure or is of the
+ * service that failed first ("Starting cart cleanup" before Redis gets slow): at most two. */
 #include "rca/write_int.h"
 
+#include "base/map.h"
 #include "base/utf8.h"
 
 static const int64_t SECOND = 1000000000;
 static const int64_t CHANGE_BEFORE_NS = 3600 * 1000000000ll, ROUTINE_NS = 300 * 1000000000ll;
+static const int64_t JUST_BEFORE_NS = 120 * 1000000000ll;
 static const double STEP_SHARE = 0.2; /* of the entity's strength */
 static const double EVIDENCE_WORTH = 0.05;
 enum { STEPS_WITHOUT_COMPONENT = 3 };
+enum { NEW_LINES_MAX = 2, NEW_LINE_COUNT = 3, NEW_LINE_BYTES = 500 };
+enum { WORD_BYTES_MIN = 4, WORD_BYTES_MAX = 32, TOPICS_MAX = 4096 };
 
 static str keep(incident *in, str s) {
     return str_dup(&in->mem, utf8_cut_bytes(s, INCIDENT_TEXT_BYTES));
@@ -588,7 +595,7 @@ static void write_timeline(writer *w) {
 /* --- changes ------------------------------------------------------------------------------------
  */
 
-static void add_change(writer *w, const template_info *t) {
+static void add_change(writer *w, const template_info *t, bool new_line) {
     incident *out = w->out;
     size_t at = out->change_count;
     /* Latest first; when full the oldest goes. */
@@ -601,6 +608,7 @@ static void add_change(writer *w, const template_info *t) {
     memset(c, 0, sizeof(*c));
     c->ts_ns = t->first_ns;
     c->before_ns = ns_between(t->first_ns, out->onset_ns);
+    c->new_line = new_line;
     c->ref = t->first_ref;
     c->input = keep(out, input_name(w->report, &t->first_ref));
     c->text = keep(out, t->text);
@@ -625,23 +633,135 @@ static rc quote_changes(writer *w, err *e) {
     return code;
 }
 
+/* The next word of letters that says what a text is about, in lower case; empty at the end. */
+static str next_topic(str text, size_t *at, char folded[WORD_BYTES_MAX]) {
+    static const char *const hollow[] = {
+        "error",   "warning",  "failed", "failure", "info",     "debug",     "after",   "before",
+        "with",    "from",     "into",   "this",    "that",     "been",      "have",    "http",
+        "https",   "time",     "times",  "service", "server",   "request",   "client",  "response",
+        "started", "starting", "start",  "stopped", "requests", "thread",    "status",  "code",
+        "level",   "message",  "logger", "java",    "null",     "none",      "true",    "false",
+        "line",    "exec",     "trace",  "seconds", "main",     "exception", "minutes", "user"};
+    while (*at < text.n) {
+        size_t n = 0;
+        for (; *at < text.n && (text.p[*at] | 32) >= 'a' && (text.p[*at] | 32) <= 'z'; ++*at) {
+            if (n < WORD_BYTES_MAX) folded[n++] = (char)(text.p[*at] | 32);
+        }
+        if (!n) ++*at;
+        str word = str_make(folded, n);
+        bool says = n >= WORD_BYTES_MIN;
+        for (size_t i = 0; says && i < ARRAY_LEN(hollow); i++)
+            says = !str_eq(word, str_c(hollow[i]));
+        if (says) return word;
+    }
+    return STR_NONE;
+}
+
+static void add_topics(intern *topics, str text) {
+    char folded[WORD_BYTES_MAX];
+    size_t at = 0;
+    for (str word; (word = next_topic(text, &at, folded)).n;) intern_put(topics, word);
+}
+
+/* What the failure is about: the entity that failed first, its first lines, those of the cause. */
+static void failure_topics(const writer *w, intern *topics) {
+    const ranking *r = w->r;
+    if (!w->out->entity_count) return;
+    const candidate *root = &r->cand[r->order[0]];
+    add_topics(topics, root->e.name);
+    add_topics(topics, root->e.component);
+    int facts[] = {root->first, w->cause};
+    for (size_t k = 0; k < ARRAY_LEN(facts); k++) {
+        if (facts[k] == RANK_NONE) continue;
+        const fact *f = &r->facts[facts[k]];
+        for (size_t i = 0; i < f->text_count; i++) add_topics(topics, f->texts[i]);
+    }
+}
+
+static size_t shared_topics(const intern *topics, str line) {
+    char folded[WORD_BYTES_MAX];
+    size_t n = 0, at = 0;
+    line = str_sub(line, 0, NEW_LINE_BYTES);
+    for (str word; (word = next_topic(line, &at, folded)).n;) {
+        n += intern_get(topics, word) != INTERN_NONE;
+    }
+    return n;
+}
+
+/* The line is part of the incident as it is told already. */
+static bool is_told(const writer *w, uint64_t template_id) {
+    for (size_t i = 0; i < w->r->fact_count; i++) {
+        const fact *f = &w->r->facts[i];
+        if (f->f->template_id == template_id && f->failing) return true;
+    }
+    for (size_t i = 0; i < w->out->sign_count; i++) {
+        if (w->out->findings[w->out->signs[i]].f.template_id == template_id) return true;
+    }
+    return false;
+}
+
+/* How much a line that is no known kind of change looks like what set the failure off; 0: not. */
+static size_t just_before(const writer *w, const intern *topics, const template_info *t) {
+    const incident *out = w->out;
+    int64_t before = ns_between(t->first_ns, out->onset_ns);
+    bool candidate_line = before > 0 && before <= JUST_BEFORE_NS && t->count <= NEW_LINE_COUNT &&
+                          t->max_severity < SEV_WARN &&
+                          ns_between(out->looked_at.first_ns, t->first_ns) >= ROUTINE_NS;
+    if (!candidate_line || !out->entity_count || is_told(w, t->id)) return 0;
+    size_t shared = shared_topics(topics, t->text);
+    bool own = out->looked_at.services > 1 && t->first_ref.file < w->report->count &&
+               str_eq(w->report->inputs[t->first_ref.file].service, out->entities[0].service) &&
+               out->entities[0].service.n;
+    return shared + own;
+}
+
+typedef struct new_line {
+    size_t place, shared; /* index of the template */
+    int64_t at;
+} new_line;
+
+static void note_new_line(new_line best[NEW_LINES_MAX], new_line x) {
+    for (size_t i = 0; i < NEW_LINES_MAX && x.shared; i++) {
+        bool better =
+            x.shared > best[i].shared || (x.shared == best[i].shared && x.at > best[i].at);
+        if (!better) continue;
+        new_line worse = best[i];
+        best[i] = x;
+        x = worse;
+    }
+}
+
 static rc write_changes(writer *w, err *e) {
     incident *out = w->out;
     out->changes = arena_try_new_n(&out->mem, incident_change, INCIDENT_CHANGES_MAX + 1);
-    if (!out->changes || !w->in->miner || !w->in->rules || out->onset_ns == TS_NONE) return RC_OK;
+    if (!out->changes || !w->in->miner || out->onset_ns == TS_NONE) return RC_OK;
     /* The hour ends where the first sign was seen, if there was one. */
     int64_t from = out->onset_ns;
     if (out->sign_count) from = MIN(from, out->findings[out->signs[0]].f.onset_ns);
     from = from > INT64_MIN + CHANGE_BEFORE_NS ? from - CHANGE_BEFORE_NS : INT64_MIN + 1;
     template_info t;
+    new_line best[NEW_LINES_MAX] = {{0}};
+    intern topics;
+    intern_init(&topics, "topics of the failure", TOPICS_MAX, TOPICS_MAX * WORD_BYTES_MAX);
+    failure_topics(w, &topics);
     for (size_t i = 0; miner_template_at(w->in->miner, i, &t) == RC_OK; i++) {
         if (t.first_ns == TS_NONE || t.first_ns > out->onset_ns || t.first_ns < from) continue;
         /* Seen from the begin and often: routine, only its beginning is not in the data. */
         if (ns_between(out->looked_at.first_ns, t.first_ns) < ROUTINE_NS && t.count > 3) continue;
         rule_match found[2];
         rule_subject subject = {&t.text, 1, -1};
-        if (rules_match(w->in->rules, &subject, found, ARRAY_LEN(found)) == 0) continue;
-        if (rca_is_change_rule(found[0].rule)) add_change(w, &t);
+        size_t n = w->in->rules ? rules_match(w->in->rules, &subject, found, ARRAY_LEN(found)) : 0;
+        if (n && rca_is_change_rule(found[0].rule)) {
+            add_change(w, &t, false);
+        } else {
+            note_new_line(best, (new_line){i, just_before(w, &topics, &t), t.first_ns});
+        }
+    }
+    intern_release(&topics);
+    for (size_t i = 0; i < NEW_LINES_MAX && out->change_count < INCIDENT_CHANGES_MAX; i++) {
+        if (best[i].shared && miner_template_at(w->in->miner, best[i].place, &t) == RC_OK) {
+            add_change(w, &t, true);
+        }
     }
     return quote_changes(w, e);
 }

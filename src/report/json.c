@@ -301,6 +301,7 @@ static void put_changes(json_writer *w, view *v) {
         const incident_change *c = &v->in->changes[i];
         json_write_object(w);
         kv_time(w, S("time"), c->ts_ns);
+        json_write_kv(w, S("kind"), c->new_line ? S("new_line") : S("change"));
         json_write_kv_double(w, S("seconds_before_onset"), (double)c->before_ns / 1e9);
         kv_or_null(w, S("service"), c->service);
         put_ref(w, c->input, &c->ref);

@@ -36,7 +36,7 @@ T(SEC_ORDER, "Order of failures", "故障先后顺序")
 T(SEC_PATH, "How it spread", "故障传播")
 T(SEC_ALTERNATIVES, "Other candidates", "其他可能")
 T(SEC_SIGNS, "Earlier signs", "先兆")
-T(SEC_CHANGES, "Changes shortly before", "故障前的变更")
+T(SEC_CHANGES, "Changes and new lines shortly before", "故障前的变更与新日志")
 T(SEC_OTHERS, "Other incidents in the same data", "同一数据中的其他故障")
 T(SEC_FINDINGS, "What is abnormal", "异常明细")
 T(SEC_MINOR, "Other observations", "其他现象")
@@ -61,8 +61,8 @@ T(STORY_ONE_SERVICE, "Only one service is concerned; the entries below are its c
 T(STORY_SIGNS, "There were earlier signs, since {0}: see below.",
   "此前已有先兆，始于 {0}，见下文。")
 T(STORY_CHANGES,
-  "{0} change(s) in the hour before are listed below as candidates, not as the cause.",
-  "故障前一小时内有 {0} 处变更，列在下面供参考，并不等于原因。")
+  "{0} change(s) or new line(s) shortly before are listed below as candidates, not as the cause.",
+  "故障前不久有 {0} 处变更或新日志，列在下面供参考，并不等于原因。")
 T(STORY_NO_CHANGE,
   "No new line about a deployment, a configuration change or a restart was seen in the hour "
   "before.",

@@ -485,8 +485,43 @@ static void changes_before_the_onset_are_listed(void **state) {
     check_invariants(&in);
     assert_int_equal(in.change_count, 1);
     assert_int_equal(in.changes[0].ref.line, 4711);
+    assert_false(in.changes[0].new_line);
     assert_true(in.changes[0].before_ns == INT64_C(1200400000000));
     incident_release(&in);
+    log_batch_release(&b);
+    miner_free(m);
+    fixture_release(&x);
+}
+
+/* No rule calls them changes; new, rare, just before, and about the same as the failure. */
+static void new_lines_just_before_are_candidates(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    scenario_cascade(&x); /* redis: slow command KEYS cart:* at 1804.9 */
+    err e = {0};
+    miner *m;
+    log_batch b;
+    log_batch_init(&b);
+    for (int i = 0; i < 50; i++) add_line(&b, -3590 + i * 100, 10, S("sweeping cart leftovers"));
+    add_line(&b, 1000, 11, S("cart importer woke up"));  /* too long before */
+    add_line(&b, 1790, 12, S("nightly invoices begin")); /* shares no word */
+    add_line(&b, 1802, 13, S("Beginning cart cleanup, scanning Redis with KEYS pattern"));
+    add_line(&b, 1806, 14, S("cart cleanup going on with redis")); /* after */
+    for (size_t i = 0; i < b.count; i++) b.rec[i].ref.file = 1;    /* of another service */
+    assert_int_equal(miner_new(&(miner_opts){0}, &m, &e), RC_OK);
+    assert_int_equal(miner_batch(m, &b, &e), RC_OK);
+    miner_group(m);
+    x.miner = m;
+    for (int with_rules = 0; with_rules < 2; with_rules++) {
+        incident in;
+        fixture_analyze(&x, with_rules, &in);
+        check_invariants(&in);
+        assert_int_equal(in.change_count, 1);
+        assert_true(in.changes[0].new_line);
+        assert_int_equal(in.changes[0].ref.line, 13);
+        incident_release(&in);
+    }
     log_batch_release(&b);
     miner_free(m);
     fixture_release(&x);
@@ -637,6 +672,7 @@ int main(void) {
         cmocka_unit_test(precursors_do_not_move_the_onset),
         cmocka_unit_test(a_lasting_oddity_is_no_glue),
         cmocka_unit_test(changes_before_the_onset_are_listed),
+        cmocka_unit_test(new_lines_just_before_are_candidates),
         cmocka_unit_test(evidence_is_bounded_and_diverse),
         cmocka_unit_test(lines_that_stopped_blame_nobody),
         cmocka_unit_test(lines_that_name_are_counted_once),
