@@ -313,6 +313,11 @@ static bool has_capital(str s) {
 }
 
 static bool documentation(const finder *f, str host) {
+    /* "See https://example.org/manual": the word before the scheme. */
+    bool scheme = str_starts_nocase(f->before, S("http"));
+    if (scheme && (str_eq_nocase(f->before2, S("see")) || str_eq_nocase(f->before2, S("visit")))) {
+        return true;
+    }
     return str_starts_nocase(host, S("www.")) || str_starts_nocase(host, S("docs.")) ||
            str_eq_nocase(f->before, S("see")) || str_eq_nocase(f->before, S("visit")) ||
            str_eq_nocase(f->before, S("at")) || IN(f->before, caller_before) ||

@@ -461,8 +461,14 @@ static void rate_confidence(ranking *r) {
         /* A caller of the winner is a rival all the same when it scores nearly as high. */
         rival = MAX(rival, same_story >> r->order[i] & 1 ? 0.5 * s : s);
     }
-    double margin = top->e.score > 0 ? (top->e.score - rival) / top->e.score : 0;
+    double margin = r->cand_count == 1 ? 1
+                    : top->e.score > 0 ? (top->e.score - rival) / top->e.score
+                                       : 0;
     double evidence = 1 - (1 - top->e.strength) * (1 - 0.85 * top->e.blamed);
+    /* Nothing speaks of a failure, yet something is odd: half as sure, of the only one there is. */
+    if (r->cand_count == 1 && !top->failing_facts && top->first != RANK_NONE) {
+        evidence = MAX(evidence, 0.5 * r->facts[top->first].f->confidence);
+    }
     r->confidence = evidence * (0.3 + 0.65 * MAX(0, margin));
     if (!r->ordered && r->cand_count > 1) r->confidence *= 0.7;
     r->confidence = round(MIN(0.95, MAX(0.05, r->confidence)) * 1000) / 1000;

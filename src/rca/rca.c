@@ -159,8 +159,7 @@ static rc fetch_texts(const rca_input *in, const incident *out, ranking *r, err 
     return RC_OK;
 }
 
-static const rule *best_rule(const rules *set, const finding *f, const str *texts, size_t count) {
-    if (!set) return NULL;
+static const rule *match_best(const rules *set, const finding *f, const str *texts, size_t count) {
     rule_match found[4];
     rule_subject subject = {texts, count, (int)f->kind};
     size_t n = rules_match(set, &subject, found, ARRAY_LEN(found));
@@ -168,6 +167,20 @@ static const rule *best_rule(const rules *set, const finding *f, const str *text
         if (!rca_is_change_rule(found[i].rule)) return found[i].rule;
     }
     return NULL;
+}
+
+/* By the texts; what stopped or slowed down has ordinary ones, then by what happened to them. */
+static const rule *best_rule(const rules *set, const finding *f, const str *texts, size_t count,
+                             arena *tmp) {
+    if (!set) return NULL;
+    const rule *r = match_best(set, f, texts, count);
+    str event = STR_NONE;
+    if (f->kind == FINDING_STOPPED) event = S("lines stopped");
+    if (f->kind == FINDING_PARAM_OUTLIER && f->subject.n) {
+        event = str_fmt(tmp, "parameter %.*s %.*s %s", STR_ARG(f->subject), STR_ARG(f->unit),
+                        f->direction < 0 ? "fell" : "rose");
+    }
+    return r || !event.n ? r : match_best(set, f, &event, 1);
 }
 
 /* Services that the facts speak of: with one only, its components are the entities. */
@@ -241,7 +254,7 @@ static rc analyze_cluster(const rca_input *in, const source_report *report, cons
     if (code != RC_OK) return code;
     for (size_t i = 0; i < r->fact_count; i++) {
         fact *f = &r->facts[i];
-        f->rule = best_rule(in->rules, f->f, f->texts, f->text_count);
+        f->rule = best_rule(in->rules, f->f, f->texts, f->text_count, tmp);
         if (!f->rule) continue;
         rca_name_rule(ret, f->rule, &ret->findings[f->index].anomaly_type,
                       &ret->findings[f->index].title);
@@ -292,11 +305,11 @@ static str why_undetermined(const rca_input *in, const incident *ret) {
 
 /* Rules are matched on the rest too (on their templates): tables and minor observations name them.
  */
-static void name_the_rest(const rca_input *in, incident *ret) {
+static void name_the_rest(const rca_input *in, arena *tmp, incident *ret) {
     for (size_t i = 0; i < ret->finding_count; i++) {
         incident_finding *x = &ret->findings[i];
         if (x->in_incident || x->anomaly_type.n || !x->f.template_text.n) continue;
-        const rule *best = best_rule(in->rules, &x->f, &x->f.template_text, 1);
+        const rule *best = best_rule(in->rules, &x->f, &x->f.template_text, 1, tmp);
         if (best) rca_name_rule(ret, best, &x->anomaly_type, &x->title);
     }
 }
@@ -314,13 +327,13 @@ static rc analyze(const rca_input *in, arena *tmp, incident *ret, err *e) {
     if (count > 0) {
         size_t main = heaviest(clusters, count);
         mark_members(in, &clusters[main], slack, ret);
-        name_the_rest(in, ret);
+        name_the_rest(in, tmp, ret);
         code = analyze_cluster(in, &report, &clusters[main], tmp, ret, e);
         if (code != RC_OK) return code;
         add_others(in, clusters, count, main, slack, ret);
         return RC_OK;
     }
-    name_the_rest(in, ret);
+    name_the_rest(in, tmp, ret);
     ret->why_undetermined = why_undetermined(in, ret);
     ret->verdict = ret->why_undetermined.n ? VERDICT_UNDETERMINED : VERDICT_NORMAL;
     return RC_OK;

@@ -493,6 +493,29 @@ static void changes_before_the_onset_are_listed(void **state) {
     fixture_release(&x);
 }
 
+/* Ordinary lines: the rule is found by what happened to them. */
+static void creeping_latency_and_silence_have_names(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    FACT(&x, .service = "api", .kind = FINDING_PARAM_OUTLIER, .level = LEVEL_HIGH, .at_s = 100,
+         .observed = 272, .expected = 46, .unit = "ms", .subject = "duration",
+         .line = "GET /quote/12 status=200 duration=272");
+    incident in;
+    fixture_analyze(&x, true, &in);
+    assert_text(in.anomaly_type, S("latency_rise"));
+    assert_true(in.confidence > 0.2 && in.confidence < 0.6);
+    incident_release(&in);
+    fixture_release(&x);
+    fixture_init(&x);
+    FACT(&x, .service = "export", .kind = FINDING_STOPPED, .level = LEVEL_HIGH, .at_s = 100,
+         .expected = 0.2, .unit = "lines/min", .line = "exported 267 rows");
+    fixture_analyze(&x, true, &in);
+    assert_text(in.anomaly_type, S("lines_stopped"));
+    incident_release(&in);
+    fixture_release(&x);
+}
+
 /* No rule calls them changes; new, rare, just before, and about the same as the failure. */
 static void new_lines_just_before_are_candidates(void **state) {
     (void)state;
@@ -673,6 +696,7 @@ int main(void) {
         cmocka_unit_test(a_lasting_oddity_is_no_glue),
         cmocka_unit_test(changes_before_the_onset_are_listed),
         cmocka_unit_test(new_lines_just_before_are_candidates),
+        cmocka_unit_test(creeping_latency_and_silence_have_names),
         cmocka_unit_test(evidence_is_bounded_and_diverse),
         cmocka_unit_test(lines_that_stopped_blame_nobody),
         cmocka_unit_test(lines_that_name_are_counted_once),
