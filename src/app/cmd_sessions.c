@@ -113,6 +113,7 @@ static int run(const cli_args *a, read_opts *o, arena *mem, err *e) {
     }
     pipeline learned = {0}, judged = {0};
     session_set *normal = NULL, *scored = NULL;
+    size_t problems = 0;
     rc got;
     if (sequences) {
         normal = session_set_new(NULL);
@@ -122,13 +123,13 @@ static int run(const cli_args *a, read_opts *o, arena *mem, err *e) {
     } else {
         got = read_logs(o, cli_text(a, OPT_KEY), train, train_n, score, score_n, &learned, &judged,
                         e);
+        if (learned.src.ops != NULL) problems += pipeline_tell_problems(&learned, o->quiet);
+        if (judged.src.ops != NULL) problems += pipeline_tell_problems(&judged, o->quiet);
         normal = TAKE(learned.sessions);
         scored = TAKE(judged.sessions);
     }
     session_model *m = NULL;
     if (got == RC_OK) got = session_model_train(normal, &m, e);
-    size_t problems = learned.src.ops != NULL ? pipeline_tell_problems(&learned, o->quiet) : 0;
-    if (judged.src.ops != NULL) problems += pipeline_tell_problems(&judged, o->quiet);
     int status = got == RC_OK ? write_verdicts(a, o, m, scored, e) : tell_failure(e);
     session_model_free(m);
     session_set_free(normal);

@@ -175,8 +175,9 @@ static rc shares_merge(scan_ctx *s, err *e) {
         rc got = miner_merge(into->miner, from->miner, e);
         if (got == RC_OK && into->profile != NULL)
             got = log_profile_merge(into->profile, from->profile, e);
-        if (got == RC_OK && into->sessions != NULL)
-            got = session_set_merge(into->sessions, from->sessions, e);
+        if (got == RC_OK && into->sessions != NULL &&
+            session_set_merge(into->sessions, from->sessions, e) != RC_OK)
+            err_reset(e); /* counted by the set, told by pipeline_tell_problems */
         if (got != RC_OK) return got;
         share_release(from);
     }
@@ -350,6 +351,14 @@ size_t pipeline_tell_problems(const pipeline *p, bool quiet) {
         if (!quiet) {
             fprintf(stderr, "faultline: %.*s: %s: %.*s\n", STR_ARG(in->name),
                     in->state == INPUT_SKIPPED ? "skipped" : "read in part", STR_ARG(in->problem));
+        }
+    }
+    if (p->sessions != NULL && !quiet) {
+        session_counts counts;
+        session_set_totals(p->sessions, &counts);
+        if (counts.not_kept > 0) {
+            fprintf(stderr, "faultline: %" PRIu64 " session event(s) did not fit in memory\n",
+                    counts.not_kept);
         }
     }
     return n;

@@ -476,7 +476,13 @@ rc detect_logs(const log_profile *p, const miner *m, const detect_opts *opts, fi
     static const detect_opts defaults;
     scan s = {.p = p, .m = m, .opts = opts ? opts : &defaults};
     arena_init(&s.mem, "detect", ARENA_MAX);
-    s.sum.records = p->records;
+    profile_totals totals;
+    log_profile_totals(p, &totals);
+    s.sum.records = totals.records;
+    s.sum.records_not_kept = totals.not_kept;
+    s.sum.params_not_kept = totals.params_not_kept;
+    s.sum.sets_not_kept = totals.sets_not_kept;
+    s.sum.in_other_services = totals.in_other_services;
     build_timeline(&s);
     build_templates(&s);
     build_baseline(&s);

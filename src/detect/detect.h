@@ -26,6 +26,8 @@ typedef struct detect_summary {
     size_t series_checked, params_checked, services_checked;
     uint64_t records;
     size_t findings_left_out; /* beyond max_findings */
+    /* What found no room in the profile, see profile_totals. */
+    uint64_t records_not_kept, params_not_kept, sets_not_kept, in_other_services;
 } detect_summary;
 
 MUST_CHECK rc detect_logs(const log_profile *p, const miner *m, const detect_opts *opts,

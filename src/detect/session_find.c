@@ -59,7 +59,7 @@ void session_set_to_templates(session_set *s, const miner *m) {
 /* Sessions that are odd for one reason. */
 typedef struct reason {
     uint64_t hash;
-    session_verdict first; /* the earliest one */
+    session_verdict first; /* the first one in order */
     uint64_t sessions, events;
     log_ref refs[FINDING_REFS];
     size_t ref_count;
@@ -80,6 +80,34 @@ static int reason_cmp(const void *a, const void *b) {
     const reason *x = a, *y = b;
     if (x->sessions != y->sessions) return x->sessions < y->sessions ? -1 : 1;
     return x->hash < y->hash ? -1 : x->hash > y->hash;
+}
+
+/* A session in the order in which sessions are looked at: by first record, then by key. Their own
+ * numbers depend on which worker saw a key first. */
+typedef struct ordered {
+    session_place first;
+    str key;
+    size_t i;
+} ordered;
+
+static int ordered_cmp(const void *a, const void *b) {
+    const ordered *x = a, *y = b;
+    if (x->first.ts_ns != y->first.ts_ns) return x->first.ts_ns < y->first.ts_ns ? -1 : 1;
+    if (x->first.file != y->first.file) return x->first.file < y->first.file ? -1 : 1;
+    if (x->first.offset != y->first.offset) return x->first.offset < y->first.offset ? -1 : 1;
+    return str_cmp(x->key, y->key);
+}
+
+static ordered *in_order(const session_set *s) {
+    ordered *v = mem_new_n(ordered, s->items.n);
+    for (size_t i = 0; i < s->items.n; i++) {
+        session *x = &s->items.v[i];
+        session_sort(x);
+        v[i] = (ordered){.first = {.ts_ns = TS_NONE}, .key = session_set_key(s, i), .i = i};
+        if (x->places && x->count) v[i].first = x->places[0];
+    }
+    qsort(v, s->items.n, sizeof(*v), ordered_cmp);
+    return v;
 }
 
 static void reason_finding(const reason *r, const session_set *s, const miner *m,
@@ -118,11 +146,12 @@ rc detect_sessions(const session_set *s, const miner *m, finding_set *out, err *
     VEC(reason) reasons = {0};
     map64 index;
     map64_init(&index, REASONS_MAX);
+    ordered *order = in_order(s);
     for (size_t i = 0; i < s->items.n; i++) {
         session_verdict v;
-        session_model_score(model, s, i, &v);
+        session_model_score(model, s, order[i].i, &v);
         if (!v.is_anomaly) continue;
-        uint64_t hash = reason_of(s, i, &v);
+        uint64_t hash = reason_of(s, order[i].i, &v);
         bool added;
         uint64_t *at = map64_put(&index, hash, &added);
         if (added) {
@@ -132,9 +161,9 @@ rc detect_sessions(const session_set *s, const miner *m, finding_set *out, err *
         reason *x = &reasons.v[at ? *at : reasons.n - 1];
         x->sessions++;
         x->events += v.events;
-        if (v.first_ns != TS_NONE && v.first_ns < x->first.first_ns) x->first = v;
         if (x->ref_count < FINDING_REFS && v.ref.line) x->refs[x->ref_count++] = v.ref;
     }
+    mem_free(order);
     if (reasons.n) qsort(reasons.v, reasons.n, sizeof(reason), reason_cmp);
     for (size_t i = 0; i < reasons.n; i++) {
         if ((double)reasons.v[i].sessions > ODD_SHARE * (double)s->items.n) continue;

@@ -218,7 +218,8 @@ static session_set *workspace(const session_set *s) {
 
 const session_item *session_count_events(const session_set *s, size_t i, size_t *ret_count) {
     MUST(i < s->items.n);
-    const session *x = &s->items.v[i];
+    session *x = &s->items.v[i];
+    session_sort(x); /* "first" is the first in time, not the first that was added */
     session_set *w = workspace(s);
     if (w->scratch_cap < s->event_ids.n) {
         size_t cap = s->event_ids.n * 2;

@@ -169,6 +169,9 @@ typedef struct incident_looked_at {
     uint64_t records, lines, bytes, records_without_time;
     int64_t first_ns, last_ns; /* TS_NONE when nothing had a time */
     size_t services, templates, series, params;
+    /* Memory limits: records counted only within their service, and records whose parameters were
+     * not (or not all) looked at. */
+    uint64_t records_not_kept, params_not_kept;
     size_t problems; /* inputs that are partial or skipped, or have a remark */
 } incident_looked_at;
 

@@ -71,6 +71,8 @@ void rca_write_looked_at(const rca_input *in, const source_report *report, incid
         l->series = in->summary->series_checked;
         l->params = in->summary->params_checked;
         l->services = in->summary->services_checked;
+        l->records_not_kept = in->summary->records_not_kept + in->summary->in_other_services;
+        l->params_not_kept = in->summary->params_not_kept;
         if (!in->source) l->records = in->summary->records;
     }
     if (in->profile && l->services == 0) l->services = log_profile_service_count(in->profile);

@@ -368,6 +368,8 @@ static void put_looked_at(json_writer *w, view *v) {
     kv_u64(w, S("templates"), l->templates);
     kv_u64(w, S("series"), l->series);
     kv_u64(w, S("parameters"), l->params);
+    kv_u64(w, S("records_not_kept"), l->records_not_kept);
+    kv_u64(w, S("parameters_not_kept"), l->params_not_kept);
     kv_u64(w, S("inputs_with_problems"), l->problems);
     kv_u64(w, S("inputs_left_out"), l->inputs_left_out);
     json_write_key(w, S("inputs"));

@@ -153,6 +153,9 @@ T(LOOKED_RANGE, "{0} to {1} ({2})", "{0} 至 {1}（{2}）")
 T(LOOKED_NO_TIME, "no times could be read", "未能识别时间")
 T(LOOKED_SERIES, "{0} service(s), {1} templates, {2} series, {3} parameters",
   "{0} 个服务，{1} 个模板，{2} 个序列，{3} 个参数")
+T(LOOKED_NOT_KEPT,
+  "memory limits: {0} record(s) counted only by service, parameters of {1} record(s) not looked at",
+  "内存限制：{0} 条记录仅按服务计数，{1} 条记录的参数未分析")
 T(LOOKED_WITHOUT_TIME, "{0} record(s) without a time of their own", "{0} 条记录没有自己的时间")
 T(STATE_OK, "read", "已读取")
 T(STATE_PARTIAL, "partly read", "部分读取")

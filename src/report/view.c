@@ -424,5 +424,9 @@ size_t view_looked_at(view *v, str ret[VIEW_LOOKED_MAX]) {
     if (l->records_without_time) {
         ret[n++] = VIEW_FILL(v, TEXT_LOOKED_WITHOUT_TIME, view_count(v, l->records_without_time));
     }
+    if (l->records_not_kept || l->params_not_kept) {
+        ret[n++] = VIEW_FILL(v, TEXT_LOOKED_NOT_KEPT, view_count(v, l->records_not_kept),
+                             view_count(v, l->params_not_kept));
+    }
     return n;
 }

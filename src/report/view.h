@@ -57,7 +57,7 @@ str view_state(const view *v, input_state s);
  * end. `i` starts at 0 and is moved past the finding returned. */
 size_t view_next_finding(const view *v, bool minor, size_t *i);
 /* What was looked at, as sentences. */
-enum { VIEW_LOOKED_MAX = 4 };
+enum { VIEW_LOOKED_MAX = 5 };
 size_t view_looked_at(view *v, str ret[VIEW_LOOKED_MAX]);
 
 #endif

@@ -130,6 +130,44 @@ static void merge_is_union_and_places_give_the_order(void **state) {
     session_set_free(part[1]);
 }
 
+/* Sessions against each other: the same findings with the same references, whatever worker saw
+ * which session first. */
+static void order_of_sessions_changes_no_finding(void **state) {
+    (void)state;
+    finding_set out[2];
+    for (int backwards = 0; backwards < 2; backwards++) {
+        session_set *s = session_set_new(NULL);
+        char key[16];
+        for (int k = 0; k < 3000; k++) {
+            int i = backwards ? 2999 - k : k;
+            bool odd = i > 0 && i % 700 == 0;
+            str name = {key, (size_t)snprintf(key, sizeof(key), "s%d", i)};
+            uint64_t count = odd ? (uint64_t)i / 20 : 4;
+            for (uint64_t n = 0; n < count; n++) { /* a session's own events come mixed as well */
+                uint64_t at = backwards ? count - 1 - n : n, ev = odd ? 1 + at % 2 : 1 + at;
+                log_ref ref = {.offset = (uint64_t)i * 1000 + at, .line = (uint64_t)i * 1000 + at};
+                IGNORE(session_set_add(s, name, ev, 1000 + i, &ref));
+            }
+        }
+        finding_set_init(&out[backwards]);
+        assert_int_equal(detect_sessions(s, NULL, &out[backwards], NULL), RC_OK);
+        session_set_free(s);
+    }
+    assert_true(out[0].items.n > 0);
+    assert_int_equal(out[0].items.n, out[1].items.n);
+    for (size_t i = 0; i < out[0].items.n; i++) {
+        const finding *a = &out[0].items.v[i], *b = &out[1].items.v[i];
+        assert_int_equal(a->kind, b->kind);
+        assert_true(str_eq(a->subject, b->subject));
+        assert_int_equal(a->ref_count, b->ref_count);
+        for (size_t k = 0; k < a->ref_count; k++) {
+            assert_int_equal(a->refs[k].line, b->refs[k].line);
+        }
+    }
+    finding_set_release(&out[0]);
+    finding_set_release(&out[1]);
+}
+
 static void names_unknown_and_missing_events(void **state) {
     (void)state;
     session_set *train = session_set_new(NULL);
@@ -382,6 +420,7 @@ int main(void) {
         cmocka_unit_test(reads_sequences_of_any_shape),
         cmocka_unit_test(limits_are_counted),
         cmocka_unit_test(merge_is_union_and_places_give_the_order),
+        cmocka_unit_test(order_of_sessions_changes_no_finding),
         cmocka_unit_test(names_unknown_and_missing_events),
         cmocka_unit_test(little_training_is_undetermined),
         cmocka_unit_test(holds_on_systems_of_other_kinds),
