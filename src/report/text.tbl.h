@@ -91,8 +91,8 @@ T(HELP_TIME, "Check that each line begins with a time, or name the format.",
   "确认每行以时间开头，或者指定日志格式。")
 T(HELP_INPUTS, "Check the paths and permissions listed under the inputs.",
   "检查下面列出的输入路径和权限。")
-T(UNKNOWN_STEP_1, "Open {0} and read what happened in the minute before it.",
-  "打开 {0}，查看它之前一分钟发生了什么。")
+T(UNKNOWN_STEP_1, "Open {0} and read what happened just before it.",
+  "打开 {0}，查看在它之前刚刚发生了什么。")
 T(UNKNOWN_STEP_2,
   "Compare {0} with the time before {1}: deployments, configuration, traffic, hosts.",
   "将 {0} 与 {1} 之前的状态比较：发布、配置、流量、主机。")

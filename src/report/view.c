@@ -348,7 +348,9 @@ static void fill_todo(view *v) {
         where = view_place(v, in->evidence[0].input, &in->evidence[0].ref);
     }
     todo(v, VIEW_FILL(v, TEXT_UNKNOWN_STEP_1, where));
-    todo(v, VIEW_FILL(v, TEXT_UNKNOWN_STEP_2, root_name(v), view_time(v, in->onset_ns)));
+    if (in->onset_ns != TS_NONE) {
+        todo(v, VIEW_FILL(v, TEXT_UNKNOWN_STEP_2, root_name(v), view_time(v, in->onset_ns)));
+    }
     todo(v, view_text(v, TEXT_UNKNOWN_STEP_3));
 }
 
