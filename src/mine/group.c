@@ -369,7 +369,7 @@ static void tokenize(grouping *g, const shape *s, gshape *gs) {
 }
 
 static void rehash(grouping *g, gshape *gs) {
-    const gtok *t = &g->tok.v[gs->first];
+    const gtok *t = gs->n ? &g->tok.v[gs->first] : NULL;
     uint64_t words = 0, full = 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < gs->n; i++) {
@@ -864,7 +864,7 @@ static void find_parts(grouping *g) {
     g->parts.n = 0;
     for (uint32_t s = 0; s < g->m->shape_count; s++) {
         const gshape *gs = &g->shape[s];
-        const gtok *t = &g->tok.v[gs->first];
+        const gtok *t = gs->n ? &g->tok.v[gs->first] : NULL;
         if (gs->n > PARTS_TOKENS_MAX) continue;
         for (uint32_t i = 0, tried = 0; i < gs->n && tried < PARTS_TRIED_MAX;) {
             uint32_t j = i;

@@ -138,8 +138,9 @@ static void put_identifier(ttoks *out, const shape *s, const slot_stat *st, str 
  * printed for people. */
 static bool units_vary(const shape *s) {
     for (uint32_t k = 0; k < s->slot_count; k++) {
-        bool unit = s->slot[k].types & 1u << SLOT_UNIT;
-        if (unit && !(s->slot[k].same & UNIT_SAME)) return true;
+        unsigned types = s->slot[k].types & ~(unsigned)(SHAPE_STRONG | SHAPE_LETTERS);
+        bool unit = types & 1u << SLOT_UNIT, mixed = types != 1u << SLOT_UNIT;
+        if (unit && (mixed || !(s->slot[k].same & UNIT_SAME))) return true;
     }
     return false;
 }
