@@ -157,8 +157,9 @@ typedef struct incident_change {
 typedef struct incident_other {
     int64_t onset_ns, end_ns;
     finding_level level;
-    str service, component, what, anomaly_type;
+    str service, component, anomaly_type;
     incident_text title;
+    size_t finding; /* its heaviest one that tells something */
     size_t finding_count;
 } incident_other;
 

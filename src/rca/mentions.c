@@ -13,7 +13,7 @@
  *                  plain word ("payment") would be found in any prose, so it counts only where the
  *                  text treats it as a peer: "payment:8080", "//payment/", "calling payment",
  *                  "payment service", "payment answered". Generic ones ("api"): as a host only.
- *   dependencies   deps[] below: exact words and prefixes, plus well-known ports.
+ *   dependencies   deps[] below: exact words and prefixes, plus well-known ports; idioms[].
  *
  * Hosts: the authority of a URL, host:port, and domain names with a usual last label. The first
  * label of a host may be a known name or a dependency; else it is an external host. Links to
@@ -71,6 +71,16 @@ static const dependency deps[] = {
     /* Client-side pools that do not say which database: resolved by rca when only one is named. */
     {"database", 0,
      "hikari* jdbc* dbcp* c3p0 sqlalchemy datasource* sql sqlstate sqlexception* hibernate*"},
+};
+
+/* What only the drivers of one product say, often without its name. */
+static const struct {
+    const char *phrase, *name;
+} idioms[] = {
+    {"communications link failure", "mysql"},
+    {"too many clients already", "postgresql"},
+    {"remaining connection slots are reserved", "postgresql"},
+    {"command not allowed when used memory", "redis"},
 };
 
 static const char *const generic_names[] = {
@@ -409,6 +419,14 @@ static bool stack_frame(str line) {
            (str_starts(s, S("at ")) || str_starts(s, S("File \"")) || str_starts(s, S("... ")));
 }
 
+static void find_idioms(finder *f) {
+    for (size_t i = 0; i < ARRAY_LEN(idioms); i++) {
+        if (str_find_nocase(f->line, str_c(idioms[i].phrase), 0) != STR_NPOS) {
+            found(f, MENTION_DEPENDENCY, str_c(idioms[i].name), false);
+        }
+    }
+}
+
 static void find_in_line(finder *f) {
     f->before = f->before2 = STR_NONE;
     for (size_t at = 0; at < f->line.n;) {
@@ -438,7 +456,9 @@ size_t mentions_find(const name_book *b, str text, arena *out, mention ret[MENTI
     finder f = {.book = b, .out = out, .ret = ret};
     str rest = str_sub(text, 0, MENTION_TEXT_MAX);
     while (str_next(&rest, '\n', &f.line)) {
-        if (!stack_frame(f.line)) find_in_line(&f);
+        if (stack_frame(f.line)) continue;
+        find_in_line(&f);
+        find_idioms(&f);
     }
     return f.count;
 }

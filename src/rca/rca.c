@@ -287,7 +287,7 @@ static void add_others(const rca_input *in, const cluster *c, size_t count, size
             best = w;
             o->service = ret->findings[k].f.service;
             o->component = ret->findings[k].f.component;
-            o->what = ret->findings[k].f.template_text;
+            o->finding = k;
             o->anomaly_type = ret->findings[k].anomaly_type;
             o->title = ret->findings[k].title;
         }

@@ -300,7 +300,7 @@ static void put_others(page *h) {
         level_cell(h, o->level);
         cell(h, "n", view_time(v, o->onset_ns));
         cell(h, "", view_who(v, o->service, o->component));
-        cell(h, "w", view_what(v, &o->title, o->what));
+        cell(h, "w", view_oddity(v, &o->title, &in->findings[o->finding].f));
         html_raw(h, "</tr>\n");
     }
     table_end(h);

@@ -322,7 +322,7 @@ static void put_others(json_writer *w, view *v) {
         json_write_kv(w, S("severity"), finding_level_name(o->level));
         kv_or_null(w, S("service"), o->service);
         kv_or_null(w, S("component"), o->component);
-        json_write_kv(w, S("what"), view_what(v, &o->title, o->what));
+        json_write_kv(w, S("what"), view_oddity(v, &o->title, &v->in->findings[o->finding].f));
         kv_or_null(w, S("anomaly_type"), o->anomaly_type);
         kv_u64(w, S("findings"), o->finding_count);
         json_write_object_end(w);

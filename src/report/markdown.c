@@ -200,7 +200,8 @@ static void put_candidates(md *m) {
         for (size_t i = 0; i < in->other_count; i++) {
             const incident_other *o = &in->others[i];
             ROW(m, view_time(v, o->onset_ns), view_level(v, o->level),
-                view_who(v, o->service, o->component), view_what(v, &o->title, o->what));
+                view_who(v, o->service, o->component),
+                view_oddity(v, &o->title, &in->findings[o->finding].f));
         }
     }
 }

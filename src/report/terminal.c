@@ -330,7 +330,7 @@ static void put_candidates(term *t) {
         str line = str_fmt(&v->mem, "%.*s  %.*s%.*s%.*s", STR_ARG(view_time(v, o->onset_ns)),
                            STR_ARG(view_who(v, o->service, o->component)),
                            STR_ARG(view_text(v, TEXT_NAME_SEP)),
-                           STR_ARG(view_what(v, &o->title, o->what)));
+                           STR_ARG(view_oddity(v, &o->title, &in->findings[o->finding].f)));
         wrapped(t, 4, PLAIN, line);
     }
 }

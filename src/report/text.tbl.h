@@ -56,8 +56,9 @@ T(STORY_NAMED, "It has no log of its own here; failing lines of {0} name it.",
   "这里没有它自己的日志；是 {0} 的故障日志提到了它。")
 T(STORY_AFTER, "After it: {0}.", "随后故障的是：{0}。")
 T(STORY_ALONE, "No other service shows failures.", "其他服务没有出现故障。")
-T(STORY_ONE_SERVICE, "Only one service is concerned; the entries below are its components.",
-  "只涉及一个服务；下面列出的是它的组件。")
+T(STORY_ONE_SERVICE,
+  "Only one service is concerned; the entries below are its components and what its lines name.",
+  "只涉及一个服务；下面列出的是它的组件以及其日志提到的对象。")
 T(STORY_SIGNS, "There were earlier signs, since {0}: see below.",
   "此前已有先兆，始于 {0}，见下文。")
 T(STORY_CHANGES,
@@ -67,6 +68,8 @@ T(STORY_NO_CHANGE,
   "No new line about a deployment, a configuration change or a restart was seen in the hour "
   "before.",
   "故障前一小时内没有出现关于发布、配置变更或重启的新日志。")
+T(STORY_OTHERS, "{0} other incident(s) in the same data are listed below.",
+  "同一数据中还有 {0} 起其他故障，列在下面。")
 T(STORY_NORMAL,
   "{0} records of {1} service(s) were compared with their own past: rates, new and vanished lines, "
   "error shares, parameters and meaning. Nothing stands out above the expected noise.",

@@ -273,6 +273,9 @@ static void tell_abnormal(view *v) {
     } else if (in->onset_ns != TS_NONE) {
         add_sentence(v, view_text(v, TEXT_STORY_NO_CHANGE));
     }
+    if (in->other_count) {
+        add_sentence(v, VIEW_FILL(v, TEXT_STORY_OTHERS, view_count(v, in->other_count)));
+    }
 }
 
 static size_t minor_count(const view *v) {

@@ -84,6 +84,7 @@ static void dependencies_by_name_library_and_port(void **state) {
     assert_string_equal(found_in("com.mysql.cj.jdbc.exceptions.CommunicationsException"),
                         "mysql database");
     assert_string_equal(found_in("etcdserver: leader changed"), "etcd");
+    assert_string_equal(found_in("cannot post 7: Communications link failure: 17 ms ago"), "mysql");
     assert_string_equal(found_in("WARNING: See https://kernel.example.org/doc for more"), "");
     assert_string_equal(found_in("2026-06-22T11:25:06Z mail:25 down"), "smtp");
     assert_string_equal(found_in("at 2026-06-22T11:25:06Z and 11:53"), "");

@@ -72,6 +72,39 @@ static void unknown_failure_names_no_rule(void **state) {
     fixture_release(&x);
 }
 
+/* What is told in words is so: what came before the root is not "after it", a rise of errors has
+ * a text where no rule names it, a second incident is announced, no advice about an unknown time.
+ */
+static void story_keeps_to_the_facts(void **state) {
+    (void)state;
+    fixture x;
+    fixture_init(&x);
+    scenario_cascade(&x);
+    FACT(&x, .service = "cron", .kind = FINDING_NEW_TEMPLATE, .level = LEVEL_MEDIUM, .at_s = 1790,
+         .meaning = 0.5, .bits = 15, .line = "WARN odd thing seen");
+    FACT(&x, .service = "mailer", .kind = FINDING_ERROR_RATIO, .level = LEVEL_HIGH, .at_s = -1800,
+         .observed = 0.5, .unit = "ratio", .line = "unused");
+    finding *share = &x.set.items.v[x.set.items.n - 1];
+    share->template_text = STR_NONE;
+    share->from_ns = share->onset_ns = FIXTURE_BEGIN - INT64_C(1800000000000);
+    share->to_ns = share->from_ns + INT64_C(60000000000);
+    incident in;
+    fixture_analyze(&x, true, &in);
+    assert_int_equal(in.other_count, 1);
+    report_opts opts = opts_of(REPORT_TERMINAL, LANG_EN, 4000, false, true);
+    buf out;
+    render(&in, &opts, &out);
+    str s = buf_str(&out);
+    assert_true(str_has(s, S("What explains most failed in redis")));
+    assert_true(str_has(s, S("not linked to the rest: cron (")));
+    assert_true(str_has(s, S("1 other incident(s) in the same data")));
+    assert_true(str_has(s, S("mailer: share of errors 50%")));
+    assert_false(str_has(s, S("before -")));
+    buf_release(&out);
+    incident_release(&in);
+    fixture_release(&x);
+}
+
 static void normal_and_undetermined(void **state) {
     (void)state;
     fixture x;
@@ -270,6 +303,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(texts_are_complete),
         cmocka_unit_test(cascade_in_all_formats),
         cmocka_unit_test(unknown_failure_names_no_rule),
+        cmocka_unit_test(story_keeps_to_the_facts),
         cmocka_unit_test(normal_and_undetermined),
         cmocka_unit_test(hostile_text_is_neutralised),
         cmocka_unit_test(terminal_keeps_its_width),
