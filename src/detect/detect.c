@@ -500,6 +500,7 @@ rc detect_logs(const log_profile *p, const miner *m, const detect_opts *opts, fi
     detect_rate(&s);
     detect_errors(&s);
     detect_stopped(&s);
+    detect_silence(&s);
     detect_params(&s);
     fold(&s, out);
     *ret = s.sum;

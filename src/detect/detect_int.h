@@ -109,6 +109,7 @@ void detect_new(scan *s);
 void detect_rate(scan *s);
 void detect_errors(scan *s);
 void detect_stopped(scan *s);
+void detect_silence(scan *s);
 void detect_params(scan *s);
 
 #endif

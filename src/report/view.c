@@ -122,7 +122,9 @@ str view_finding(view *v, const finding *f) {
     case FINDING_MEANING:
         return VIEW_FILL(v, key, view_count(v, f->record_count));
     case FINDING_STOPPED:
-        return VIEW_FILL(v, key, usual);
+        if (!str_eq(f->subject, S("whole_log"))) return VIEW_FILL(v, key, usual);
+        return VIEW_FILL(v, TEXT_KIND_SILENCE, usual,
+                         num_duration_text(&v->mem, ns_between(f->from_ns, f->to_ns)));
     case FINDING_SESSION:
     case FINDING_SEQUENCE:
     case FINDING_NEW_VALUE:

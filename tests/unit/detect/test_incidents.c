@@ -557,6 +557,38 @@ static void a_short_log_is_enough(void **state) {
     }
 }
 
+static void with_pauses(unsigned seed, int every, int pause, finding_set *out) {
+    feeder f;
+    feeder_init(&f, 2, seed);
+    double burst = 0;
+    for (int t = 0; t < shop.duration; t++) {
+        bool quiet_now = t >= FAULT_AT && (t - FAULT_AT) % every < pause;
+        if (!quiet_now) normal_second(&f, &shop, t, &burst);
+    }
+    detect_summary sum;
+    feeder_detect(&f, NULL, out, &sum);
+    feeder_release(&f);
+}
+
+/* Everything is quiet for five minutes. Pauses that come again and again are a habit. */
+static void finds_a_silence_of_the_whole_log(void **state) {
+    (void)state;
+    for (unsigned seed = 1; seed <= 3; seed++) {
+        finding_set s;
+        with_pauses(seed, HOUR, 300, &s);
+        found("silence", &s, FINDING_STOPPED, "", LEVEL_MEDIUM, FAULT_AT, 10);
+        const finding *f = feeder_find(&s, FINDING_STOPPED, "");
+        assert_in_range(f->to_ns, T0 + (FAULT_AT + 299) * SECOND, T0 + (FAULT_AT + 310) * SECOND);
+        assert_int_equal(f->ref_count, 2);
+        assert_true(str_eq(f->subject, S("whole_log")));
+        assert_int_equal(feeder_above_low(&s), 1);
+        finding_set_release(&s);
+        with_pauses(seed, 500, 120, &s);
+        assert_null(feeder_find(&s, FINDING_STOPPED, ""));
+        finding_set_release(&s);
+    }
+}
+
 /* A counter that is nearly always 0 has no tail to be far out of, and 0 to 1 is one step. */
 static void zeros_are_no_scale(void **state) {
     (void)state;
@@ -722,6 +754,7 @@ int main(void) {
         cmocka_unit_test(finds_a_rise_of_failing_status),
         cmocka_unit_test(finds_what_fails_all_the_time),
         cmocka_unit_test(a_short_log_is_enough),
+        cmocka_unit_test(finds_a_silence_of_the_whole_log),
         cmocka_unit_test(zeros_are_no_scale),
         cmocka_unit_test(finds_a_shift_after_a_hundred_periods),
         cmocka_unit_test(a_constant_share_of_errors_is_no_shift),
