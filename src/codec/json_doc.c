@@ -145,9 +145,11 @@ static found locate(str s, bool last, place *ret) {
 static size_t next(str chunk, bool last) {
     place p;
     switch (locate(chunk, last, &p)) {
+    case DAMAGED: /* up to the end of its line, which may not be here yet */
+        if (!last && chunk.p[p.end - 1] != '\n') break;
+        return p.end;
     case FOUND:
     case NONE:
-    case DAMAGED:
         return p.end;
     case NEED_MORE:
         break;

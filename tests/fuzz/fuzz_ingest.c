@@ -8,7 +8,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { INPUT_MAX = 1 << 16, DUMP_MAX = 64 << 20, SMALL = 4096, LARGE = 512 << 10 };
+enum {
+    INPUT_MAX = 1 << 16,
+    DUMP_MAX = 64 << 20,
+    SMALL = 4096,
+    LARGE = 512 << 10,
+    FETCH_MAX = 1 << 20
+};
 
 typedef struct memory_file {
     str text;
@@ -61,7 +67,7 @@ static rc take(void *ctx, unsigned worker, log_batch *b, err *e) {
         buf_putc(&d->out, '|');
         buf_put(&d->out, r->body);
         vec_push(&d->refs, r->ref);
-        vec_push(&d->hashes, str_hash(r->raw));
+        vec_push(&d->hashes, str_hash(str_sub(r->raw, 0, FETCH_MAX)));
     }
     return RC_OK;
 }
@@ -73,7 +79,7 @@ static void check_fetch(const source *src, const dump *d) {
         size_t n = MIN(d->refs.n, (size_t)2000);
         str *text = arena_try_new_n(&mem, str, n);
         MUST(text != NULL);
-        MUST(src->ops->fetch_logs(src->ctx, d->refs.v, n, 1 << 20, &mem, text, NULL) == RC_OK);
+        MUST(src->ops->fetch_logs(src->ctx, d->refs.v, n, FETCH_MAX, &mem, text, NULL) == RC_OK);
         for (size_t i = 0; i < n; i++) /* a JSON line may hold many records: same place, same raw */
             MUST(text[i].p != NULL && str_hash(text[i]) == d->hashes.v[i]);
     }
