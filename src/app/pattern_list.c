@@ -57,6 +57,7 @@ static rc fill_rows(const miner *m, const map64 *before, arena *out, pattern_lis
     }
     ret->rows = rows;
     ret->overflow = counts.overflow;
+    ret->folded = counts.folded;
     return RC_OK;
 }
 

@@ -215,6 +215,7 @@ static void list_json(writer *w, size_t shown) {
     json_write_kv(&j, S("schema_version"), S("1.0"));
     json_count(&j, S("lines"), w->list->lines);
     json_count(&j, S("overflow"), w->list->overflow);
+    json_count(&j, S("folded"), w->list->folded);
     json_count(&j, S("template_count"), w->list->count);
     json_write_key(&j, S("templates"));
     json_write_array(&j);
@@ -265,6 +266,7 @@ rc patterns_write(const pattern_list *l, const patterns_opts *opts, buf *out, er
     }
     if (opts->format != PATTERNS_JSON) {
         put_note(&w, TEXT_PAT_LEFT_OUT, l->count - shown);
+        put_note(&w, TEXT_PAT_FOLDED, l->folded);
         put_note(&w, TEXT_PAT_OVERFLOW, l->overflow);
     }
     return finish(&w, start, e);

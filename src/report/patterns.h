@@ -35,6 +35,7 @@ typedef struct pattern_list {
     size_t count;
     uint64_t lines, lines_before; /* of all templates, printed or not */
     uint64_t overflow;            /* lines whose shape could not be kept */
+    uint64_t folded;              /* lines that repeat the one before but for their values */
 } pattern_list;
 
 typedef struct patterns_opts {

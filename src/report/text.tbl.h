@@ -190,4 +190,5 @@ T(PAT_SUMMARY, "{0} new, {1} gone, {2} more, {3} fewer, {4} without significant 
   "{0} 个新出现，{1} 个消失，{2} 个增多，{3} 个减少，{4} 个无显著变化")
 T(PAT_LINES, "{0} lines before, {1} lines after", "之前 {0} 行，之后 {1} 行")
 T(PAT_LEFT_OUT, "{0} more not shown", "另有 {0} 个未显示")
+T(PAT_FOLDED, "{0} lines repeat the line before them but for their values", "{0} 行与上一行仅参数不同")
 T(PAT_OVERFLOW, "{0} lines did not fit in the table of shapes", "{0} 行未能放入模板表")
