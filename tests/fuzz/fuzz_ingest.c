@@ -54,6 +54,7 @@ typedef struct dump {
     buf out;
     VEC(log_ref) refs;
     VEC(uint64_t) hashes;
+    bool loose; /* libbz2 drops what it made in the call that meets damage: sizes of reads matter */
 } dump;
 
 static rc take(void *ctx, unsigned worker, log_batch *b, err *e) {
@@ -99,7 +100,8 @@ static void scan(const sys_fs *fs, size_t block_bytes, dump *d) {
     src.ops->report(src.ctx, &rep);
     MUST(rep.count == 1 && rep.records == d->refs.n);
     MUST((rep.inputs[0].problem.n > 0) == (rep.inputs[0].state != INPUT_OK));
-    check_fetch(&src, d);
+    d->loose = str_has(rep.inputs[0].problem, S("bzip2"));
+    if (!d->loose) check_fetch(&src, d);
     src.ops->free(src.ctx);
 }
 
@@ -113,8 +115,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     dump a, b;
     scan(&fs, SMALL, &a);
     scan(&fs, LARGE, &b);
-    MUST(a.refs.n == b.refs.n);
-    MUST(str_eq(buf_str(&a.out), buf_str(&b.out)));
+    MUST(a.loose == b.loose);
+    if (!a.loose) {
+        MUST(a.refs.n == b.refs.n);
+        MUST(str_eq(buf_str(&a.out), buf_str(&b.out)));
+    }
     buf_release(&a.out);
     buf_release(&b.out);
     vec_release(&a.refs);
