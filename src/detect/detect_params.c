@@ -1,8 +1,9 @@
 /* detect_params.c - parameters of templates: levels that shift or creep, values far out, values
  * never seen before in closed sets.
  *
- * Numbers. Only slots that measure something are judged: durations, sizes, percentages, or numbers
- * named so ("took", "latency", "queue", ...); identifiers and counters drift by nature.
+ * Numbers. Only slots that measure something are judged: durations, sizes, percentages (a unit
+ * glued to the value or the word after it), or numbers named so ("took", "latency", "queue", ...);
+ * identifiers and counters (an uptime, a position in a file) drift by nature.
  *   shift   median (log2) of a period against the periods before: D = |q - median(past)|, spread =
  *           the largest such deviation in the past, at least SPREAD_MIN octaves;
  *           surprise = log2(past + 1) + ALPHA log2(D / spread) for D > spread. The next period, if
@@ -48,10 +49,20 @@ static const char *const measures[] = {
     "len",     "rows",  "cost",    "response_time", "request_time", "pause",
 };
 
-/* Does a name contain one of the measures as a word? */
-static bool is_measure(str name) {
-    for (size_t i = 0; i < ARRAY_LEN(measures); i++) {
-        str m = str_c(measures[i]);
+/* Units as words of their own that the miner does not take into the slot: "in 12 milliseconds". */
+static const char *const units[] = {
+    "ms",      "msec",    "msecs",     "millis",    "milliseconds", "s",  "sec", "secs", "second",
+    "seconds", "us",      "\xc2\xb5s", "\xce\xbcs", "microseconds", "ns", "min", "mins", "minutes",
+    "bytes",   "B",       "KB",        "kB",        "MB",           "GB", "KiB", "MiB",  "GiB",
+    "%",       "percent",
+};
+/* Names of what only grows while a program lives, whatever its unit. */
+static const char *const counters[] = {"uptime", "up", "runtime", "position", "pos"};
+
+/* Does a name contain one of the list as a word? */
+static bool has_word(str name, const char *const *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        str m = str_c(list[i]);
         size_t at = str_find_nocase(name, m, 0);
         if (at == STR_NPOS) continue;
         bool left = at == 0 || !((name.p[at - 1] | 32) >= 'a' && (name.p[at - 1] | 32) <= 'z');
@@ -92,6 +103,27 @@ static const char *unit_text(value_unit u) {
     return u == UNIT_MS ? "ms" : u == UNIT_BYTES ? "bytes" : u == UNIT_PERCENT ? "%" : "";
 }
 
+/* What the word after a number says it is; "" when it is no unit. */
+static str unit_after(const scan *s, const log_series *series, unsigned k) {
+    str word = miner_slot_after(s->m, series->shape, k);
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (str_eq(word, str_c(units[i]))) return word;
+    }
+    return S("");
+}
+
+static str unit_of(const scan *s, const log_series *series, unsigned k) {
+    value_unit unit = series->params[k].unit;
+    return unit == UNIT_NONE ? unit_after(s, series, k) : str_c(unit_text(unit));
+}
+
+/* Does slot k measure something? */
+static bool is_measured(const scan *s, const log_series *series, unsigned k) {
+    str name = miner_slot_name(s->m, series->shape, k);
+    if (has_word(name, counters, ARRAY_LEN(counters))) return false;
+    return unit_of(s, series, k).n > 0 || has_word(name, measures, ARRAY_LEN(measures));
+}
+
 static candidate param_candidate(const scan *s, const tmpl *t, const log_series *series, unsigned k,
                                  finding_kind kind) {
     candidate c = scan_candidate(s, t, kind);
@@ -117,7 +149,7 @@ static void level_candidate(scan *s, const tmpl *t, const log_series *series, un
     c.f.surprise_bits = bits;
     c.f.observed = exp2(now);
     c.f.expected = exp2(before);
-    c.f.unit = str_c(unit_text(series->params[k].unit));
+    c.f.unit = unit_of(s, series, k);
     c.f.from_ns = c.f.onset_ns = at->first.ns;
     c.f.to_ns = scan_end_ns(s);
     c.f.refs[c.f.ref_count++] = place_ref(&at->first);
@@ -217,7 +249,7 @@ static void far_out(scan *s, const tmpl *t, const log_series *series, unsigned k
     c.f.surprise_bits = bits;
     c.f.observed = top->max;
     c.f.expected = logbins_value(second);
-    c.f.unit = str_c(unit_text(stat->unit));
+    c.f.unit = unit_of(s, series, k);
     c.f.from_ns = c.f.to_ns = c.f.onset_ns = top->max_at.ns;
     c.f.refs[c.f.ref_count++] = place_ref(&top->max_at);
     c.f.record_count = 1;
@@ -312,8 +344,7 @@ void detect_params(scan *s) {
                 s->sum.params_checked++;
                 new_values(s, t, series, k, needed);
                 if (stat->numbers < stat->seen * 9 / 10 || stat->unit == UNIT_MIXED) continue;
-                bool measured = stat->unit != UNIT_NONE && stat->unit != UNIT_OTHER;
-                if (!measured && !is_measure(miner_slot_name(s->m, series->shape, k))) continue;
+                if (!is_measured(s, series, k)) continue;
                 if (!shift_of(s, t, series, k, &l, needed)) {
                     far_out(s, t, series, k, l.bins, needed);
                 }

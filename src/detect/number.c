@@ -1,4 +1,5 @@
-/* number.c - numbers in slots: "42", "-0.5", "1.5e3", "12ms", "4.5MB", "1m20.5s", "80%".
+/* number.c - numbers in slots: "42", "-0.5", "1.5e3", "12ms", "4.5MB", "1m20.5s", "80%",
+ * "120 ms" (the miner takes a short unit after a blank along).
  *
  * Durations become milliseconds and sizes bytes (1024-based), so that a slot that prints "900ms"
  * and "1.2s" is one series. A unit letter that may be either (m, M, K, G) goes by case: m is
@@ -49,6 +50,7 @@ static const unit_name unit_names[] = {
     {"TB", UNIT_BYTES, 1099511627776.0},
     {"TiB", UNIT_BYTES, 1099511627776.0},
     {"b", UNIT_BYTES, 1},
+    {"byte", UNIT_BYTES, 1},
     {"bytes", UNIT_BYTES, 1},
     {"%", UNIT_PERCENT, 1},
 };
@@ -114,6 +116,7 @@ bool profile_number(str s, uint8_t type, double *ret, value_unit *ret_unit) {
         if (type != SLOT_UNIT) return false;
         sum = 0;
         for (int parts = 0; parts < 4; parts++) { /* "1h2m3.5s" */
+            i += s.p[i] == ' ' && i + 1 < s.n;
             size_t from = i;
             while (i < s.n && !is_digit(s.p[i]) && s.p[i] != '.') i++;
             str name = str_sub(s, from, i - from);

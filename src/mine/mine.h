@@ -90,6 +90,9 @@ slot_type miner_slot_type(const miner *m, uint64_t shape, uint32_t k);
 /* Name of slot k of a shape, from the text before it ("took", "user", "size"), for parameters; ""
  * when there is none. */
 str miner_slot_name(const miner *m, uint64_t shape, uint32_t k);
+/* The word right after slot k of a shape, one blank at most between ("rows" of "returned 3 rows");
+ * "" when there is none, or when it is not constant. Short units ("8 ms") lie within the slot. */
+str miner_slot_after(const miner *m, uint64_t shape, uint32_t k);
 
 /* Exact reconstruction: skeleton of `shape` with the values put back equals the message (property
  * test). */

@@ -780,6 +780,19 @@ str miner_slot_name(const miner *m, uint64_t id, uint32_t k) {
     return str_make(t + i, end - i);
 }
 
+str miner_slot_after(const miner *m, uint64_t id, uint32_t k) {
+    const shape *s = miner_find(m, id);
+    if (!s || k >= s->slot_count) return S("");
+    const char *t = s->text;
+    size_t i = s->slot[k].offset + s->slot[k].bytes;
+    size_t top = k + 1 < s->slot_count ? s->slot[k + 1].offset : s->text_bytes;
+    if (i < top && t[i] == ' ') i++;
+    size_t end = i;
+    while (end < top && !scan_is_stop(&m->scan, t[end]) && t[end] != ':' && t[end] != '.') end++;
+    if (end == top && k + 1 < s->slot_count) return S(""); /* the next slot belongs to the word */
+    return str_make(t + i, end - i);
+}
+
 rc miner_render(const miner *m, uint64_t id, const str *values, uint32_t count, buf *out, err *e) {
     const shape *s = miner_find(m, id);
     if (!s) return RC_NOT_FOUND;

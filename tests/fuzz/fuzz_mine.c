@@ -22,6 +22,7 @@ static uint64_t learn(miner *m, str line, buf *out) {
         MUST(end <= line.n);
         values[k] = str_sub(line, slots[k].offset, slots[k].bytes);
         (void)miner_slot_name(m, id, k);
+        (void)miner_slot_after(m, id, k);
     }
     buf_reset(out);
     err e = {0};

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "feeder.h"
 
@@ -608,6 +609,50 @@ static void zeros_are_no_scale(void **state) {
     feeder_release(&f);
 }
 
+/* The most common phrasing there is: the unit is a word of its own. */
+static void finds_a_shift_of_a_unit_after_a_blank(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *unit; /* unit NULL: nothing to be found */
+    } forms[] = {
+        {"finished in %.0f ms", "ms"},
+        {"Completed in %.0f milliseconds", "milliseconds"},
+        {"sent %.0f KB to the mirror", "bytes"},
+        {"returned rows in (%.1f seconds)", "seconds"},
+        {"disk at %.0f %%", "%"},
+        {"chunk %.0f stored", NULL},
+        {"alive, up %.0f seconds", NULL},
+    };
+    for (size_t k = 0; k < ARRAY_LEN(forms); k++) {
+        for (int faulty = 0; faulty < 2; faulty++) {
+            feeder f;
+            feeder_init(&f, 2, 75);
+            for (int t = 0; t < DURATION; t++) {
+                char text[128];
+                double v = latency(&f.r, faulty && t >= FAULT_AT ? 9000 : 120);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+                (void)snprintf(text, sizeof(text), forms[k].text, v);
+#pragma GCC diagnostic pop
+                feeder_log(&f, at(&f, t), "worker", SEV_INFO, "%s", text);
+            }
+            finding_set s;
+            detect_summary sum;
+            feeder_detect(&f, NULL, &s, &sum);
+            if (faulty && forms[k].unit) {
+                found(forms[k].text, &s, FINDING_PARAM_OUTLIER, "", LEVEL_MEDIUM, FAULT_AT, 256);
+                const finding *x = feeder_find(&s, FINDING_PARAM_OUTLIER, "");
+                assert_true(str_eq(x->unit, str_c(forms[k].unit)));
+            } else {
+                if (feeder_above_low(&s)) feeder_print(&s);
+                assert_int_equal(feeder_above_low(&s), 0);
+            }
+            finding_set_release(&s);
+            feeder_release(&f);
+        }
+    }
+}
+
 /* A program that speaks for a second every hour: each of its periods stands alone. */
 static void finds_a_shift_after_a_hundred_periods(void **state) {
     (void)state;
@@ -756,6 +801,7 @@ int main(void) {
         cmocka_unit_test(a_short_log_is_enough),
         cmocka_unit_test(finds_a_silence_of_the_whole_log),
         cmocka_unit_test(zeros_are_no_scale),
+        cmocka_unit_test(finds_a_shift_of_a_unit_after_a_blank),
         cmocka_unit_test(finds_a_shift_after_a_hundred_periods),
         cmocka_unit_test(a_constant_share_of_errors_is_no_shift),
         cmocka_unit_test(a_wrong_clock_dates_nothing),

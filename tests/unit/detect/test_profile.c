@@ -327,6 +327,8 @@ static void numbers_and_units(void **state) {
     number_is("1.5e3", SLOT_FLOAT, 1500, UNIT_NONE);
     number_is("2E-2", SLOT_FLOAT, 0.02, UNIT_NONE);
     number_is("12ms", SLOT_UNIT, 12, UNIT_MS);
+    number_is("120 ms", SLOT_UNIT, 120, UNIT_MS);
+    number_is("1.5 KB", SLOT_UNIT, 1536, UNIT_BYTES);
     number_is("1.5s", SLOT_UNIT, 1500, UNIT_MS);
     number_is("1m20.5s", SLOT_UNIT, 80500, UNIT_MS);
     number_is("4.5MB", SLOT_UNIT, 4718592, UNIT_BYTES);

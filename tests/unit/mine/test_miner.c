@@ -165,6 +165,22 @@ static void slots_are_named(void **state) {
     miner_free(m);
 }
 
+static void words_after_slots(void **state) {
+    (void)state;
+    miner *m = new_miner(NULL);
+    uint64_t id =
+        add(m, "returned 3 rows in 8 ms, 9 milliseconds, 12.5 MB/s (97 %) size 7. next 5=17 end 9");
+    const char *want[] = {"rows", "", "milliseconds", "MB/s", "%", "", "", "end", ""};
+    assert_int_equal(miner_slot_count(m, id), ARRAY_LEN(want));
+    for (uint32_t k = 0; k < ARRAY_LEN(want); k++) {
+        str word = miner_slot_after(m, id, k);
+        if (!str_eq(word, str_c(want[k]))) fail_msg("after slot %u: '%.*s'", k, STR_ARG(word));
+    }
+    assert_int_equal(miner_slot_after(m, id, 99).n, 0);
+    assert_int_equal(miner_slot_after(m, id + 1, 0).n, 0);
+    miner_free(m);
+}
+
 static void counts_add_up_within_bounds(void **state) {
     (void)state;
     miner *m = new_miner(&(miner_opts){.max_shapes = 50});
@@ -671,6 +687,7 @@ int main(void) {
         cmocka_unit_test(every_line_renders_exactly),
         cmocka_unit_test(texts_follow_the_conventions),
         cmocka_unit_test(slots_are_named),
+        cmocka_unit_test(words_after_slots),
         cmocka_unit_test(counts_add_up_within_bounds),
         cmocka_unit_test(values_shared_by_two_statements_meet),
         cmocka_unit_test(json_and_logfmt_keep_their_keys),
