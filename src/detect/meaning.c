@@ -6,11 +6,17 @@
  *
  *   words     lower-cased runs of letters; camelCase and ALLCaps compounds are also split, so
  *             OutOfMemoryError reads "out of memory error". Numbers and <*> are words of their own.
- *   phrases   weight 0..1: "no space left" .95, "failed" .7, "retrying" .4, "error handler" .1
+ *   phrases   weight 0..1: "no space left" .95, "failed" .7, "retrying" .4, "error handler" .1;
+ *             "~" within a phrase stands for up to GAP_MAX words ("remounting /data read-only")
  *   negation  "no", "not", "without", "zero", "never", "0", "free of" up to two words before a hit
  *             voids it; so does a value of 0 just after it ("errors: 0", "failed=0")
  *   counters  a number or <*> right after a plural count word ("errors=<*>") makes it a statistic:
  *             weight a third
+ *   settings  name=value with a short value is a switch, not a statement, when its name speaks of
+ *             failures ("panic=1", "oops=panic", "on_error=ignore") or of what to do then
+ *             ("action=abort"); names that state something count ("error=...", "last_error=...",
+ *             "reason=...") unless the value denies it ("error=none"), and so do values under other
+ *             names ("status=failed")
  *   ease      "recovered", "succeeded", "resolved", "healthy again", "will retry" halve the whole
  *
  * Combination: 1 - product (1 - w) over different hits, at most WORDS_MAX words are read. Cost:
@@ -23,7 +29,7 @@
 
 #define OTHERS 0.3
 
-enum { WORDS_MAX = 200, WORD_BYTES_MAX = 24, PHRASE_WORDS_MAX = 4 };
+enum { WORDS_MAX = 200, WORD_BYTES_MAX = 24, GAP_MAX = 3, SWITCH_BYTES_MAX = 16 };
 
 typedef struct phrase {
     const char *text; /* words, separated by one blank; '*' at the end of a word: any ending */
@@ -52,9 +58,9 @@ static const phrase phrases[] = {
     {"broken", 0.6},
     {"bug", 0.6},
     {"can not", 0.6},
-    {"can t", 0.55},
+    {"can t", 0.6},
     {"cannot", 0.6},
-    {"cant", 0.55},
+    {"cant", 0.6},
     {"cancel*", 0.3},
     {"certificate expired", 0.95},
     {"certificate has expired", 0.95},
@@ -189,6 +195,7 @@ static const phrase phrases[] = {
     {"overrun*", 0.5},
     {"panic*", 0.95},
     {"parity error", 0.8},
+    {"pending sector*", 0.55},
     {"permission denied", 0.6},
     {"pool exhausted", 0.95},
     {"power failure", 0.9},
@@ -196,9 +203,14 @@ static const phrase phrases[] = {
     {"quota exceeded", 0.8},
     {"rate limit*", 0.6},
     {"read only file system", 0.9},
+    {"read only filesystem", 0.9},
+    {"read only ~ remount*", 0.88},
+    {"reallocated sector*", 0.55},
+    {"reallocated", 0.5},
     {"refused", 0.7},
     {"refusing", 0.65},
     {"reject*", 0.6},
+    {"remount* ~ read only", 0.88},
     {"reset by peer", 0.65},
     {"restarting after", 0.5},
     {"retries exhausted", 0.9},
@@ -244,6 +256,8 @@ static const phrase phrases[] = {
     {"unhealthy", 0.8},
     {"unknown host", 0.7},
     {"unreachable", 0.8},
+    {"unreadable pending sector*", 0.58}, /* a disk that will fail, not one that did */
+    {"unreadable", 0.58},
     {"unrecoverable", 0.9},
     {"unresponsive", 0.8},
     {"unsupported", 0.35},
@@ -264,7 +278,16 @@ static const char *const counters[] = {
     "errors",  "failures", "failed",   "timeouts", "retries",   "dropped", "rejected", "lost",
     "timeout", "retry",    "overruns", "missed",   "evictions", "error",   "overflows"};
 
+/* Last words of names whose value states what went wrong; words that make a name a setting. */
+static const char *const statements[] = {"error",   "err",    "reason", "exception", "cause",
+                                         "failure", "failed", "fault",  "message",   "msg"};
+static const char *const settings[] = {"on",   "if",       "ignore", "max",  "min",
+                                       "skip", "continue", "allow",  "limit"};
+static const char *const actions[] = {"action", "policy", "strategy"};
+static const char *const denials[] = {"false", "no", "none", "null", "nil", "off", "never", "ok"};
+
 typedef struct word {
+    size_t from, to; /* in the text */
     char text[WORD_BYTES_MAX];
     size_t n;
     bool number; /* digits, or <*> */
@@ -279,7 +302,7 @@ static bool is_num(char c) { return c >= '0' && c <= '9'; }
 static size_t split_words(str s, word *out) {
     size_t n = 0, i = 0;
     while (i < s.n && n < WORDS_MAX) {
-        word w = {.n = 0};
+        word w = {.from = i};
         if (s.p[i] == '<' && i + 2 < s.n && s.p[i + 1] == '*' && s.p[i + 2] == '>') {
             w.number = true;
             i += 3;
@@ -308,6 +331,7 @@ static size_t split_words(str s, word *out) {
             i++;
             continue;
         }
+        w.to = i;
         out[n++] = w;
     }
     return n;
@@ -332,12 +356,77 @@ static bool word_in(const word *w, const char *const *list, size_t count) {
 /* Words that the phrase covers at w[0..left), 0 = no match. */
 static size_t phrase_match(const phrase *p, const word *w, size_t left) {
     str rest = str_c(p->text), part;
-    size_t k = 0;
+    size_t k = 0, gap = 0;
     while (str_next(&rest, ' ', &part)) {
+        if (str_eq(part, S("~"))) {
+            gap = GAP_MAX;
+            continue;
+        }
+        while (gap > 0 && k < left && !word_is(&w[k], part)) {
+            k++;
+            gap--;
+        }
+        gap = 0;
         if (k == left || !word_is(&w[k], part)) return 0;
         k++;
     }
     return k;
+}
+
+static bool in_name(char c) {
+    return is_upper(c) || is_lower(c) || is_num(c) || c == '_' || c == '-' || c == '.';
+}
+static bool in_value(char c) { return in_name(c) || (c && strchr("+/:<*>%", c)); }
+
+/* Is text[i] the '=' of a pair, and no part of "==", "!=", "<=", ">="? */
+static bool is_assign(str t, size_t i) {
+    if (i >= t.n || t.p[i] != '=' || (i + 1 < t.n && t.p[i + 1] == '=')) return false;
+    return i > 0 && in_name(t.p[i - 1]);
+}
+
+static bool states_failure(str name) {
+    word words[WORDS_MAX];
+    size_t n = split_words(name, words);
+    for (size_t i = 0; i < n; i++) {
+        if (word_in(&words[i], settings, ARRAY_LEN(settings))) return false;
+    }
+    return n && word_in(&words[n - 1], statements, ARRAY_LEN(statements));
+}
+
+/* Does a name say what to do about failures? */
+static bool names_action(str name) {
+    word words[WORDS_MAX];
+    size_t n = split_words(name, words);
+    return n &&
+           (word_is(&words[0], S("on")) || word_in(&words[n - 1], actions, ARRAY_LEN(actions)));
+}
+
+/* Does text[from, to), which speaks of a failure, belong to a pair name=value that is a setting? */
+static bool is_setting(str t, size_t from, size_t to) {
+    size_t i = to, name = from, end;
+    while (i < t.n && in_name(t.p[i])) i++;
+    if (is_assign(t, i)) { /* it is (a part of) the name */
+        while (name > 0 && in_name(t.p[name - 1])) name--;
+        for (end = i + 1; end < t.n && in_value(t.p[end]);) end++;
+        str value = str_sub(t, i + 1, end - i - 1), own = str_sub(t, name, i - name);
+        if (!value.n || value.n > SWITCH_BYTES_MAX) return false;
+        word w[WORDS_MAX], n[WORDS_MAX];
+        size_t words = split_words(value, w), names = split_words(own, n);
+        if (words == 1 && word_in(&w[0], denials, ARRAY_LEN(denials))) return true;
+        /* counts of failures are weighed as such */
+        if (words && w[0].number && names == 1 && word_in(&n[0], counters, ARRAY_LEN(counters))) {
+            return false;
+        }
+        return !states_failure(own);
+    }
+    while (from > 0 && in_value(t.p[from - 1])) from--;
+    if (from == 0 || !is_assign(t, from - 1)) return false;
+    for (end = to; end < t.n && in_value(t.p[end]);) end++;
+    if (end - from > SWITCH_BYTES_MAX) return false;
+    for (name = from - 1; name > 0 && in_name(t.p[name - 1]);) name--;
+    str own = str_sub(t, name, from - 1 - name);
+    if (states_failure(own)) return false;
+    return names_action(own) || detect_failure_meaning(own) > 0; /* no '=' in it: at most once */
 }
 
 double detect_failure_meaning(str text) {
@@ -369,6 +458,7 @@ double detect_failure_meaning(str text) {
             negated = w->zero || word_in(w, negations, ARRAY_LEN(negations));
         }
         if (after && after->zero) negated = true;
+        negated = negated || is_setting(text, words[i].from, words[i + best_len - 1].to);
         bool counter = after && after->number && best_len == 1 &&
                        word_in(&words[i], counters, ARRAY_LEN(counters));
         if (counter) weight /= 3;

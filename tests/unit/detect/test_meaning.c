@@ -31,6 +31,14 @@ static void failures_say_so(void **state) {
     between("task blocked for more than 120 seconds", 0.7, 1);
     between("ConnectionRefused", 0.8, 1);
     between("unable to resolve host db1", 0.6, 0.9);
+    between("Device: /dev/sdc [SAT], 8 Currently unreadable (pending) sectors", 0.5, 0.7);
+    between("Device: /dev/sdc, 5 reallocated sectors", 0.5, 0.7);
+    between("EXT4-fs (sdc1): Remounting filesystem read-only", 0.8, 1);
+    between("remounting /data as read-only", 0.8, 1);
+    between("read-only: volume <*> was remounted", 0.8, 1);
+    between("Can't synchronise: no selectable sources", 0.6, 1);
+    between("cannot open <*>", 0.6, 1);
+    between("could not bind port <*>", 0.6, 1);
 }
 
 static void everyday_lines_do_not(void **state) {
@@ -48,6 +56,29 @@ static void everyday_lines_do_not(void **state) {
     between("timeouts=<*> retries=<*>", 0, 0.4);
     between("", 0, 0);
     between("<*> <*> <*>", 0, 0);
+}
+
+/* name=value: a switch is no statement, an error that is named is one. */
+static void settings_are_no_statements(void **state) {
+    (void)state;
+    static const char *const switches[] = {
+        "Command line: ro quiet panic=1 oops=panic",
+        "started with on_error=ignore fail_on_error=true",
+        "mount options errors=remount-ro,noatime",
+        "kernel.panic_on_oops=<*> action=abort",
+        "error=none err=nil exception=null",
+        "errors=0 failed=0",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(switches); i++) between(switches[i], 0, 0.05);
+    between("request done error=\"no route to host\"", 0.8, 1);
+    between("push err=connection refused", 0.8, 1);
+    between("stopped reason=timeout", 0.6, 1);
+    between("call ended exception=java.io.IOException", 0.7, 1);
+    between("job <*> last_error=EOF cause=deadlock", 0.8, 1);
+    between("unit=<*> status=failed", 0.6, 1);
+    between("disk state=degraded", 0.6, 1);
+    between("panic=\"runtime error: index out of range\"", 0.9, 1);
+    between("assertion failed: a == panic", 0.9, 1);
 }
 
 static void ease_counts_against(void **state) {
@@ -72,6 +103,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(failures_say_so),
         cmocka_unit_test(everyday_lines_do_not),
+        cmocka_unit_test(settings_are_no_statements),
         cmocka_unit_test(ease_counts_against),
         cmocka_unit_test(spelling_does_not_matter),
     };
