@@ -116,7 +116,7 @@ bool profile_number(str s, uint8_t type, double *ret, value_unit *ret_unit) {
         if (type != SLOT_UNIT) return false;
         sum = 0;
         for (int parts = 0; parts < 4; parts++) { /* "1h2m3.5s" */
-            i += s.p[i] == ' ' && i + 1 < s.n;
+            i += i + 1 < s.n && s.p[i] == ' ';
             size_t from = i;
             while (i < s.n && !is_digit(s.p[i]) && s.p[i] != '.') i++;
             str name = str_sub(s, from, i - from);
