@@ -427,6 +427,11 @@ static bool repeats(const scan *s, const candidate *c, const candidate *stronger
     if (c->tmpl != SIZE_MAX && c->tmpl == stronger->tmpl) {
         return !c->f.subject.n || near_in_time(s, c, stronger);
     }
+    /* A service that says nothing also says less. */
+    if (c->tmpl == SIZE_MAX && stronger->tmpl == SIZE_MAX && c->f.direction < 0 &&
+        stronger->f.direction < 0 && str_eq(c->f.service, stronger->f.service)) {
+        return near_in_time(s, c, stronger);
+    }
     /* One new value (a status, say) shows in every template that prints it. */
     return c->f.subject.n && str_eq(c->f.service, stronger->f.service) &&
            str_eq(c->f.subject, stronger->f.subject) && c->f.kind != FINDING_PARAM_OUTLIER &&

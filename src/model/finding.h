@@ -15,7 +15,8 @@ typedef enum finding_kind {
     FINDING_RARE_TEMPLATE,    /* seen once or a few times, and it speaks of a failure */
     FINDING_RATE_BURST,
     FINDING_RATE_DROP,
-    FINDING_STOPPED,       /* lines that stopped; subject "whole_log": all of them, for a while */
+    FINDING_STOPPED,       /* lines that stopped; subject "whole_log": all of them, for a while;
+                              "paused": those of a service or template, for a while */
     FINDING_ERROR_RATIO,   /* share of error records of a service shifted */
     FINDING_SESSION,       /* a session unlike the known ones */
     FINDING_SEQUENCE,      /* unexpected order within sessions or a flow */

@@ -122,8 +122,10 @@ str view_finding(view *v, const finding *f) {
     case FINDING_MEANING:
         return VIEW_FILL(v, key, view_count(v, f->record_count));
     case FINDING_STOPPED:
-        if (!str_eq(f->subject, S("whole_log"))) return VIEW_FILL(v, key, usual);
-        return VIEW_FILL(v, TEXT_KIND_SILENCE, usual,
+        if (str_eq(f->subject, S("whole_log"))) key = TEXT_KIND_SILENCE;
+        if (str_eq(f->subject, S("paused"))) key = TEXT_KIND_PAUSED;
+        if (key == TEXT_KIND_STOPPED) return VIEW_FILL(v, key, usual);
+        return VIEW_FILL(v, key, usual,
                          num_duration_text(&v->mem, ns_between(f->from_ns, f->to_ns)));
     case FINDING_SESSION:
     case FINDING_SEQUENCE:

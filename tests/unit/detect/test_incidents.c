@@ -297,6 +297,55 @@ static void finds_a_silent_service(void **state) {
     finding_set_release(&s);
 }
 
+/* A service of few lines says nothing for ten minutes while another goes on; by itself, bursty or
+ * in batches, that is no news. */
+static void finds_a_service_that_pauses(void **state) {
+    (void)state;
+    enum { STEADY, PAUSE, BURSTS, BATCHES, FORMS };
+    for (unsigned form = 0; form < FORMS; form++) {
+        for (unsigned seed = 1; seed <= 5; seed++) {
+            feeder f;
+            feeder_init(&f, 2, seed);
+            double burst = 0;
+            for (int t = 0; t < DURATION; t++) {
+                for (unsigned n = poisson(&f.r, 1); n > 0; n--) {
+                    feeder_log(&f, at(&f, t), "ledger", SEV_INFO, "posted entry %u",
+                               (unsigned)rng_below(&f.r, 1000000));
+                }
+                double rate = 0.1;
+                if (form == PAUSE && t >= FAULT_AT && t < FAULT_AT + 600) rate = 0;
+                if (form == BURSTS) {
+                    if (rng_double(&f.r) < 0.003) burst = 60;
+                    rate = burst > 0 ? 1 : 0.01;
+                    burst -= 1;
+                }
+                if (form == BATCHES) rate = t % 1500 < 900 ? 0.2 : 0;
+                for (unsigned n = poisson(&f.r, rate); n > 0; n--) {
+                    feeder_log(&f, at(&f, t), "mysqld", SEV_INFO, "Access granted for user 'u%u'",
+                               (unsigned)rng_below(&f.r, 1000));
+                }
+            }
+            finding_set s;
+            detect_summary sum;
+            feeder_detect(&f, NULL, &s, &sum);
+            if (form == PAUSE) {
+                found("pause", &s, FINDING_STOPPED, "mysqld", LEVEL_MEDIUM, FAULT_AT, 60);
+                const finding *x = feeder_find(&s, FINDING_STOPPED, "mysqld");
+                assert_int_equal(x->direction, -1);
+                assert_int_equal(x->ref_count, 2);
+                assert_in_range(x->to_ns, T0 + (FAULT_AT + 600) * SECOND,
+                                T0 + (FAULT_AT + 680) * SECOND);
+                assert_int_equal(feeder_above_low(&s), 1);
+            } else {
+                const finding *x = feeder_find(&s, FINDING_STOPPED, "mysqld");
+                assert_true(!x || !str_eq(x->subject, S("paused")));
+            }
+            finding_set_release(&s);
+            feeder_release(&f);
+        }
+    }
+}
+
 static void finds_latency_creep(void **state) {
     (void)state;
     world w = shop;
@@ -789,6 +838,7 @@ int main(void) {
         cmocka_unit_test(finds_certificate_expiry),
         cmocka_unit_test(finds_disk_full_without_levels),
         cmocka_unit_test(finds_a_silent_service),
+        cmocka_unit_test(finds_a_service_that_pauses),
         cmocka_unit_test(finds_latency_creep),
         cmocka_unit_test(finds_one_fatal_line),
         cmocka_unit_test(finds_a_burst_of_an_everyday_error),
