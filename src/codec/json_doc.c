@@ -118,7 +118,8 @@ static found locate(str s, bool last, place *ret) {
             ret->wrapped |= c == '[';
         } else if (c == ']') {
             at = skip_blanks(s, at + 1);
-            bool tail = at < s.n && s.p[at] == '"'; /* ], "nextToken": ... } */
+            if (at == s.n && !last) return NEED_MORE; /* a tail may follow */
+            bool tail = at < s.n && s.p[at] == '"';   /* ], "nextToken": ... } */
             if (!tail) continue;
             at = skip_tail(s, at);
             if (at > s.n) {
@@ -237,7 +238,7 @@ static rc parse(line_ctx *c, str record, err *e) {
  * array or envelope. */
 static unsigned score(str sample) {
     place p;
-    found f = locate(sample, false, &p);
+    found f = locate(sample, true, &p);
     if (f == NEED_MORE) {
         bool begins = sample.n > 0 && (sample.p[0] == '{' || sample.p[0] == '[');
         return begins && str_find_char(str_sub(sample, 0, 4096), '\n', 0) != STR_NPOS ? 70 : 0;
@@ -248,9 +249,21 @@ static unsigned score(str sample) {
     return otlp_json_looks_like(object) || jsonlog_score(object) > 0 ? 90 : 0;
 }
 
+/* Objects join as those of one line do. */
+static bool starts(const line_ctx *c, str prev, str record) {
+    place p, q;
+    found f = locate(record, true, &p);
+    if (f != FOUND) return f == DAMAGED;
+    str object = str_sub(record, p.from, p.end - p.from), before = STR_NONE;
+    if (otlp_json_looks_like(object)) return true;
+    if (locate(prev, true, &q) == FOUND) before = str_sub(prev, q.from, q.end - q.from);
+    return line_fmt_json.starts(c, before, object);
+}
+
 const record_fmt record_fmt_json_doc = {
     .name = "json-document",
     .score = score,
     .next = next,
     .parse = parse,
+    .starts = starts,
 };

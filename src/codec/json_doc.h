@@ -9,9 +9,9 @@
  *         "MESSAGE" : "..."
  *     }
  *
- * Each object is a record, read as jsonlog and otlp_json do. Nothing is held from one record to the
- * next, so a document of any size streams; one object may have JSON_DOC_OBJECT_MAX bytes. What is
- * damaged is left at the next line. */
+ * Each object is a record, read as jsonlog and otlp_json do, or a line of a stack trace that joins
+ * the one before it. A document of any size streams; one object may have JSON_DOC_OBJECT_MAX bytes.
+ * What is damaged is left at the next line. */
 #ifndef FL_CODEC_JSON_DOC_H
 #define FL_CODEC_JSON_DOC_H
 

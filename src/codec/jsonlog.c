@@ -40,6 +40,7 @@ static rc join_frame(line_ctx *c, str line, str message, bool journal) {
 
 static rc parse_objects(line_ctx *c, str line, bool journal, err *e) {
     size_t before = c->batch->count;
+    bool full = before >= BATCH_RECORDS; /* then only a frame of the last record is taken */
     uint64_t line_offset = c->offset;
     json_member members[LINE_ATTRS_MAX];
     const json_flat_opts opts = {.raw_controls = true};
@@ -56,11 +57,13 @@ static rc parse_objects(line_ctx *c, str line, bool journal, err *e) {
         /* A line that is one object is the record, with whatever stands around it. */
         bool only = i == 0 && after.n == 0;
         c->offset = line_offset + (only ? 0 : (uint64_t)(rest.p - line.p));
-        log_record *r = line_record_add(c, only ? line : whole);
+        log_record *r =
+            only && full ? line_record_add_over(c, line) : line_record_add(c, only ? line : whole);
         str message = STR_NONE;
         const field_opts o = {.whole = whole, .journal = journal, .ret_message = &message};
         code = r ? fields_fill(c, members, MIN(total, LINE_ATTRS_MAX), &o, r) : RC_LIMIT;
         if (code == RC_OK && only) code = join_frame(c, line, message, journal);
+        if (full && c->batch->count > before) code = RC_LIMIT;
         if (code != RC_OK) break;
         c->stats->unparsed_lines += cut;
         rest = after;
@@ -117,9 +120,10 @@ static unsigned journal_score(str line) {
     return journal_looks_like(line) && jsonlog_score(line) > 0 ? 98 : 0;
 }
 
-/* An object that may be a frame of the one before it is no safe place to cut. */
-static bool starts(const line_ctx *c, str prev, str line) {
-    if (!c->inner_continues || !jsonlog_looks_like(line) || !jsonlog_looks_like(prev)) return true;
+/* A line that may be a frame of the one before it is no safe place to cut. Where the line before is
+ * no object it may itself have joined one, of which the worst is assumed: that it is like `line`.
+ */
+static bool begins(const line_ctx *c, str prev, str line, bool journal) {
     log_batch b;
     log_batch_init(&b);
     log_parse_stats stats = {0};
@@ -127,12 +131,22 @@ static bool starts(const line_ctx *c, str prev, str line) {
     own.inner_parse = c->inner_parse;
     own.inner_continues = c->inner_continues;
     own.inner = c->inner;
-    bool joins = jsonlog_parse(&own, prev, NULL) == RC_OK;
+    rc code = jsonlog_looks_like(prev) ? parse_objects(&own, prev, journal, NULL) : RC_INVALID;
+    if (code != RC_OK) code = parse_objects(&own, line, journal, NULL);
     size_t before = b.count;
     own.line_no++;
-    joins = joins && jsonlog_parse(&own, line, NULL) == RC_OK && b.count == before;
+    if (code == RC_OK) code = parse_objects(&own, line, journal, NULL);
+    bool yes = code == RC_OK && b.count > before;
     log_batch_release(&b);
-    return !joins;
+    return yes;
+}
+
+static bool json_starts(const line_ctx *c, str prev, str line) {
+    return begins(c, prev, line, false);
+}
+
+static bool journal_starts(const line_ctx *c, str prev, str line) {
+    return begins(c, prev, line, true);
 }
 
 const line_fmt line_fmt_json = {
@@ -140,7 +154,7 @@ const line_fmt line_fmt_json = {
     .looks_like = jsonlog_looks_like,
     .score = jsonlog_score,
     .parse = jsonlog_parse,
-    .starts = starts,
+    .starts = json_starts,
 };
 
 const line_fmt line_fmt_journal_json = {
@@ -148,4 +162,5 @@ const line_fmt line_fmt_journal_json = {
     .looks_like = journal_looks_like,
     .score = journal_score,
     .parse = journal_parse,
+    .starts = journal_starts,
 };

@@ -63,8 +63,9 @@ typedef struct line_fmt {
      * not of this format and the batch is as before; the dispatcher keeps it as continuation or
      * plain text. RC_LIMIT: the batch's arena is full and the batch is as before. */
     rc (*parse)(line_ctx *c, str line, err *e);
-    /* Does `line` begin a record, given the line before it (empty at the start of a chunk)? NULL:
-     * every line does. For log_format_boundary; c gives the inner_* hooks only. */
+    /* Does `line` begin a record, given the line before it (empty at the start of a chunk)? False
+     * in doubt, and for what `parse` refuses. NULL: every line that `parse` takes does. For
+     * log_format_boundary; c gives ts and the inner_* hooks only. */
     bool (*starts)(const line_ctx *c, str prev, str line);
     uint32_t line_max_bytes; /* a longer line maximum than LOG_LINE_MAX; 0 = that */
 } line_fmt;
@@ -85,6 +86,8 @@ typedef struct record_fmt {
      * `last` set the end of the chunk ends the record (0 only for an empty chunk). */
     size_t (*next)(str chunk, bool last);
     rc (*parse)(line_ctx *c, str record, err *e); /* as line_fmt.parse */
+    /* As line_fmt.starts, for what `next` cut. NULL: records never join. */
+    bool (*starts)(const line_ctx *c, str prev, str record);
 } record_fmt;
 
 extern const record_fmt record_fmt_journal_export; /* "journal-export": journalctl -o export */

@@ -61,10 +61,23 @@ static void glance(str chunk, bool *ret_high, bool *ret_nul) {
 
 /* ---- readers ---- */
 
-bool line_reader_starts(const line_reader *r, const log_format *f, str prev, str line) {
+/* Does the reader take the line at all, as a record or as a piece of one? Read on its own. */
+static bool takes(const line_reader *r, const log_format *f, str line) {
     if (r->kind == FORMAT_HEADER) return header_starts(&r->hdr, &f->ts, line);
     if (r->kind != FORMAT_LINES || !r->fmt->looks_like(line)) return false;
-    if (!r->fmt->starts) return true;
+    log_batch b;
+    log_batch_init(&b);
+    log_parse_stats stats = {0};
+    line_ctx c = {.ts = &f->ts, .batch = &b, .stats = &stats, .line_no = 1};
+    log_format_hooks(f, &c);
+    bool yes = r->fmt->parse(&c, line, NULL) != RC_INVALID;
+    log_batch_release(&b);
+    return yes;
+}
+
+bool line_reader_starts(const line_reader *r, const log_format *f, str prev, str line) {
+    if (r->kind != FORMAT_LINES || !r->fmt->starts) return takes(r, f, line);
+    if (!r->fmt->looks_like(line)) return false;
     line_ctx c = {.ts = &f->ts};
     log_format_hooks(f, &c);
     return r->fmt->starts(&c, prev, line);
@@ -134,6 +147,8 @@ static void take_second_line(log_record *rec, str second) {
 }
 
 static void take_exception(log_record *rec, str text, arena *mem) {
+    for (uint32_t i = 0; i < rec->attr_count; i++)
+        if (str_eq(rec->attrs[i].key, S("exception.type"))) return; /* its reader found it */
     str type, message;
     if (!trace_exception(text, &type, &message)) return;
     log_attr *attrs = arena_try_new_n(mem, log_attr, rec->attr_count + 2u);
@@ -345,7 +360,7 @@ static rc parse_records(run *r, size_t *ret_used, uint64_t *ret_lines) {
     const record_fmt *fmt = r->f->records;
     uint64_t base_line = r->c.line_no, base_offset = r->c.offset, lines = 0;
     size_t used = 0;
-    while (used < r->chunk.n && r->c.batch->count < BATCH_RECORDS) {
+    while (used < r->chunk.n) {
         str rest = str_from(r->chunk, used);
         size_t n = fmt->next(rest, true);
         if (n == 0) n = rest.n;
@@ -355,7 +370,8 @@ static rc parse_records(run *r, size_t *ret_used, uint64_t *ret_lines) {
         rc code = fmt->parse(&r->c, record, r->e);
         if (code == RC_LIMIT && r->c.batch->count > 0) break;
         str text = str_trim(record);
-        if (code == RC_INVALID && text.n > 0) {
+        if (code != RC_OK && text.n > 0 && r->c.batch->count >= BATCH_RECORDS) break;
+        if ((code == RC_INVALID || code == RC_LIMIT) && text.n > 0) {
             for (const char *c = record.p; c < text.p; c++) r->c.line_no += *c == '\n';
             r->c.offset += (size_t)(text.p - record.p);
             code = keep_as_text(r, text, text);
@@ -389,8 +405,8 @@ rc log_format_parse(const log_format *f, str chunk, uint64_t base_offset, uint64
     rc code = f->kind == FORMAT_RECORDS ? parse_records(&r, &used, &lines)
                                         : parse_lines(&r, &used, &lines);
     if (code != RC_OK) return code;
+    line_finish(&r.c); /* in the order that a next line would bring */
     close_record(&r);
-    line_finish(&r.c);
     count_records(b, first, stats);
     stats->lines += lines;
     b->lines += lines;
@@ -416,9 +432,9 @@ static bool starts_record(const log_format *f, str prev, str line) {
     case FORMAT_CONTENT:
         return true;
     case FORMAT_HEADER:
-    case FORMAT_LINES:
+    case FORMAT_LINES: /* a piece that the first reader joins is not the second one's */
         return line_reader_starts(&f->first, f, prev, line) ||
-               line_reader_starts(&f->second, f, prev, line);
+               (line_reader_starts(&f->second, f, prev, line) && !takes(&f->first, f, line));
     case FORMAT_PLAIN:
         return trace_never_continues(prev, line);
     case FORMAT_RECORDS:
@@ -443,10 +459,7 @@ static size_t forward_boundary(const log_format *f, str chunk, size_t end) {
         if (starts) state = TRACE_NONE;
         line = str_sub(line, 0, f->max_line_bytes);
         if (!blank && f->kind != FORMAT_HEADER) {
-            bool taken = f->kind == FORMAT_LINES &&
-                         (f->first.fmt->looks_like(line) ||
-                          (f->second.kind == FORMAT_LINES && f->second.fmt->looks_like(line)));
-            if (taken)
+            if (takes(&f->first, f, line) || takes(&f->second, f, line))
                 state = TRACE_NONE;
             else
                 starts |= !trace_continues(&state, line);
@@ -461,13 +474,29 @@ static size_t forward_boundary(const log_format *f, str chunk, size_t end) {
     return any ? found : end;
 }
 
+/* Behind the last complete record; where records may join, before the last that joins none. A
+ * thousand in a row that all seem to join are cut behind them. */
+static size_t records_boundary(const log_format *f, str chunk) {
+    size_t from[LOG_RECORD_LINES_MAX], count = 0, at = 0, n;
+    for (; at < chunk.n && (n = f->records->next(str_from(chunk, at), false)) > 0; at += n)
+        from[count++ % LOG_RECORD_LINES_MAX] = at;
+    if (!f->records->starts || count == 0) return at;
+    line_ctx c = {.ts = &f->ts};
+    log_format_hooks(f, &c);
+    size_t end = at;
+    for (size_t i = count - 1; i > 0; i--) {
+        if (count - i == LOG_RECORD_LINES_MAX) return at;
+        size_t prev = from[(i - 1) % LOG_RECORD_LINES_MAX], here = from[i % LOG_RECORD_LINES_MAX];
+        str record = str_sub(chunk, here, end - here);
+        if (f->records->starts(&c, str_sub(chunk, prev, here - prev), record)) return here;
+        end = here;
+    }
+    return 0;
+}
+
 size_t log_format_boundary(const log_format *f, str chunk) {
     MUST(f && f->magic == FORMAT_MAGIC);
-    if (f->kind == FORMAT_RECORDS) {
-        size_t at = 0, n;
-        while (at < chunk.n && (n = f->records->next(str_from(chunk, at), false)) > 0) at += n;
-        return at;
-    }
+    if (f->kind == FORMAT_RECORDS) return records_boundary(f, chunk);
     const char *nl = chunk.n ? memrchr(chunk.p, '\n', chunk.n) : NULL;
     if (!nl) return 0;
     size_t end = (size_t)(nl - chunk.p) + 1;

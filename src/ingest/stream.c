@@ -8,7 +8,11 @@
  *
  * For a plain UTF-8 file all three are one pread into the caller's block: no byte is copied twice.
  * What a file is gets decided on the bytes that the first read delivers into the caller's memory;
- * only then, and only if needed, does an input buffer come into being (STREAM_IN_BYTES each).
+ * only then, and only if needed, do buffers come into being (STREAM_IN_BYTES, STREAM_OUT_BYTES).
+ *
+ * Damaged compressed data: how much comes out before the damage depends on the size of the calls
+ * (libbz2 and one-pass zstd lose what the failing call wrote). Decoders therefore always write
+ * STREAM_OUT_BYTES at a time, so that a text read again in other steps is the same text.
  *
  * Offsets: `at` counts the decoded text. A UTF-8 mark counts (3 bytes) so that offsets in plain
  * files are file offsets; UTF-16 text is counted after transcoding.
@@ -22,7 +26,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
-enum { HEAD_BYTES = CODING_MAGIC_BYTES, RATIO_SLACK_BYTES = 64 << 20 };
+enum { HEAD_BYTES = CODING_MAGIC_BYTES, RATIO_SLACK_BYTES = 64 << 20, STREAM_OUT_BYTES = 64 << 10 };
 
 typedef enum text_kind { TEXT_UNKNOWN = 0, TEXT_BYTES, TEXT_UTF16_LE, TEXT_UTF16_BE } text_kind;
 
@@ -38,6 +42,9 @@ struct stream {
     char *in; /* compressed bytes [in_at, in_n) wait for the decoder */
     size_t in_at, in_n;
     bool in_ended;
+    char *out; /* decoded bytes [out_at, out_n) wait to be read */
+    size_t out_at, out_n;
+    err out_failure;  /* code != RC_OK: what ended them */
     bool data_ended;  /* of compressed data: clean end or failure below */
     uint64_t raw_at;  /* bytes taken from the file */
     uint64_t data_at; /* bytes that left data_read */
@@ -118,14 +125,16 @@ static rc sniff(stream *s, char *to, size_t cap, size_t *ret_n, err *e) {
     rc r = decoder_new(s->coding, &s->dec, e);
     if (r != RC_OK) return r;
     s->in = mem_alloc(STREAM_IN_BYTES);
+    s->out = mem_alloc(STREAM_OUT_BYTES);
     memcpy(s->in, to, n);
     s->in_n = n;
     return RC_AGAIN;
 }
 
-static rc decode_read(stream *s, char *to, size_t cap, size_t *ret_n, err *e) {
-    *ret_n = 0;
-    while (*ret_n == 0 && !s->data_ended) {
+/* Fills `out`, which is empty. */
+static rc decode_more(stream *s, err *e) {
+    s->out_at = s->out_n = 0;
+    while (s->out_n == 0 && !s->data_ended) {
         if (s->in_at == s->in_n && !s->in_ended) {
             s->in_at = s->in_n = 0;
             rc r = raw_read(s, s->in, STREAM_IN_BYTES, &s->in_n, e);
@@ -134,9 +143,9 @@ static rc decode_read(stream *s, char *to, size_t cap, size_t *ret_n, err *e) {
         }
         size_t used, made;
         rc r = decoder_run(s->dec, str_make(s->in + s->in_at, s->in_n - s->in_at), s->in_ended,
-                           &used, to, cap, &made, e);
+                           &used, s->out, STREAM_OUT_BYTES, &made, e);
         s->in_at += used;
-        *ret_n = made;
+        s->out_n = made;
         uint64_t raw = s->raw_at - (s->in_n - s->in_at);
         if (r == RC_END) s->data_ended = true;
         if (r != RC_OK && r != RC_END) {
@@ -154,6 +163,19 @@ static rc decode_read(stream *s, char *to, size_t cap, size_t *ret_n, err *e) {
         }
     }
     return RC_OK;
+}
+
+static rc decode_read(stream *s, char *to, size_t cap, size_t *ret_n, err *e) {
+    if (s->out_at == s->out_n) {
+        rc r = decode_more(s, &s->out_failure);
+        s->out_failure.code = r;
+    }
+    *ret_n = MIN(cap, s->out_n - s->out_at);
+    if (*ret_n > 0) memcpy(to, s->out + s->out_at, *ret_n);
+    s->out_at += *ret_n;
+    if (s->out_at < s->out_n || s->out_failure.code == RC_OK) return RC_OK;
+    if (e) *e = s->out_failure;
+    return s->out_failure.code;
 }
 
 /* May deliver bytes and fail at once: *ret_n counts good bytes in every case. */
@@ -298,6 +320,7 @@ void stream_close(stream *s) {
     if (s->owns_fd) IGNORE(s->fs->ops->close(s->fs->ctx, s->fd, NULL)); /* read only */
     decoder_free(s->dec);
     mem_free(s->in);
+    mem_free(s->out);
     mem_free(s->wide);
     mem_free(s);
 }

@@ -1,7 +1,8 @@
 /* fuzz_ingest - any bytes as a log file, plain or compressed, on a file system in memory. The first
  * byte bounds what one read returns. Oracles: a scan never fails; blocks of 4 KB and of 512 KB give
- * the same records and references; the text fetched by reference is the text that was scanned; the
- * counters agree with what the sink saw. */
+ * the same records and references, save for mixed streams of containers; the text fetched by
+ * reference is the text that was scanned (its first megabyte); the counters agree with what the
+ * sink saw. */
 #include "ingest/reader_int.h"
 
 #include "base/buf.h"
@@ -54,7 +55,7 @@ typedef struct dump {
     buf out;
     VEC(log_ref) refs;
     VEC(uint64_t) hashes;
-    bool loose; /* libbz2 drops what it made in the call that meets damage: sizes of reads matter */
+    bool containers; /* text of several streams, whose messages join across lines of others */
 } dump;
 
 static rc take(void *ctx, unsigned worker, log_batch *b, err *e) {
@@ -94,14 +95,20 @@ static void scan(const sys_fs *fs, size_t block_bytes, dump *d) {
     ingest_opts o = {.paths = &path, .path_count = 1, .fs = fs};
     source src;
     if (ingest_files_new_sized(&o, block_bytes, &src, NULL) != RC_OK) return; /* binary */
-    log_scan s = {.order = ORDER_TIME};                                       /* on this thread */
+    const files *f = src.ctx;
+    for (size_t i = 0; i < f->inputs.n; i++) {
+        const log_format *format = f->inputs.v[i]->format;
+        str name = format ? log_format_describe(format) : STR_NONE;
+        d->containers |=
+            str_has(name, S("docker")) || str_has(name, S("cri")) || str_has(name, S("prefixed"));
+    }
+    log_scan s = {.order = ORDER_TIME}; /* on this thread */
     MUST(src.ops->scan_logs(src.ctx, &s, take, d, NULL) == RC_OK);
     source_report rep;
     src.ops->report(src.ctx, &rep);
     MUST(rep.count == 1 && rep.records == d->refs.n);
     MUST((rep.inputs[0].problem.n > 0) == (rep.inputs[0].state != INPUT_OK));
-    d->loose = str_has(rep.inputs[0].problem, S("bzip2"));
-    if (!d->loose) check_fetch(&src, d);
+    check_fetch(&src, d);
     src.ops->free(src.ctx);
 }
 
@@ -115,8 +122,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     dump a, b;
     scan(&fs, SMALL, &a);
     scan(&fs, LARGE, &b);
-    MUST(a.loose == b.loose);
-    if (!a.loose) {
+    /* Exception: a boundary looks at two neighbouring lines, so where lines of another stream or
+     * container stand between the pieces of a message, or before a stack frame and its message, the
+     * record may be cut in two there (container.c). */
+    if (!a.containers) {
         MUST(a.refs.n == b.refs.n);
         MUST(str_eq(buf_str(&a.out), buf_str(&b.out)));
     }

@@ -132,6 +132,37 @@ static void truncated_data_gives_what_is_before(void **state) {
     buf_release(&text);
 }
 
+/* Evidence is fetched in other steps than it was scanned. */
+static size_t bytes_in_steps(const char *name, size_t step) {
+    stream_opts o = {
+        .fs = &SYS_FS_REAL, .path = str_c(scratch_path(name)), .fd = -1, .max_ratio = 1000};
+    stream *s;
+    assert_int_equal(stream_open(&o, &s, NULL), RC_OK);
+    char *to = malloc(step);
+    size_t n = 0, got = 1;
+    while (got > 0 && stream_read(s, to, step, &got, NULL) == RC_OK) n += got;
+    free(to);
+    stream_close(s);
+    return n;
+}
+
+static void damaged_data_gives_the_same_in_any_steps(void **state) {
+    (void)state;
+    buf text, packed;
+    make_text(&text, TEXT_BYTES);
+    for (pack p = PACK_GZIP; p <= PACK_BZIP2; p++) {
+        buf_init(&packed, 64 << 20);
+        pack_put(p, text.p, text.n, &packed);
+        for (size_t i = 0; i < 64; i++) packed.p[packed.n / 2 + i] ^= 0x5a;
+        scratch_write("f", packed.p, packed.n);
+        size_t n = bytes_in_steps("f", STREAM_IN_BYTES);
+        assert_int_equal(bytes_in_steps("f", STREAM_IN_BYTES + 4096), n);
+        assert_int_equal(bytes_in_steps("f", 4 * STREAM_IN_BYTES), n);
+        buf_release(&packed);
+    }
+    buf_release(&text);
+}
+
 static void damaged_data_is_told(void **state) {
     (void)state;
     buf text, packed, got;
@@ -356,6 +387,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(empty_file_and_empty_member, setup, teardown),
         cmocka_unit_test_setup_teardown(truncated_data_gives_what_is_before, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_data_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_data_gives_the_same_in_any_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(a_bomb_ends_at_the_ratio, setup, teardown),
         cmocka_unit_test_setup_teardown(utf8_mark_is_dropped_but_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(utf16_becomes_utf8, setup, teardown),
