@@ -10,15 +10,16 @@
  *           there is one, must confirm at least half of D.
  *   creep   medians rise with time: Spearman's rho over all periods, surprise of rho under no trend
  *           (normal approximation rho sqrt(n - 1)), only when the change is at least CREEP octaves.
- *           A creep has its onset where the median has left the first quarter's range.
- *   far out the largest value against the tail of all others: log2(N) + alpha log2(max / second
- *           largest bin), Hill's alpha over the upper twentieth. Only values above 0 count.
- * For medians zeros count as half of the smallest value above 0 that the slot has: a step from 0 to
- * 1 is one of an octave, not of the whole scale.
- * Closed sets. A slot with at most PROFILE_VALUES_MAX different values over many records gets a new
- * one: the chance that all its records lie after its first sight (at most ABSENCE_MAX bits) less
- * NOISE_BITS log2(1 + values that came late before it). Values that speak of a failure (or are HTTP
- * status 5xx beside others below) raise the concern.
+ *   A level that goes on moving after it was found (a drift) began earlier: back to the first
+ * period from which it stays beyond the quiet range (by DRIFT octaves), then along the line through
+ * that period and the next, back to the quiet level, at most one period further. far out the
+ * largest value against the tail of all others: log2(N) + alpha log2(max / second largest bin),
+ * Hill's alpha over the upper twentieth. Only values above 0 count. For medians zeros count as half
+ * of the smallest value above 0 that the slot has: a step from 0 to 1 is one of an octave, not of
+ * the whole scale. Closed sets. A slot with at most PROFILE_VALUES_MAX different values over many
+ * records gets a new one: the chance that all its records lie after its first sight (at most
+ * ABSENCE_MAX bits) less NOISE_BITS log2(1 + values that came late before it). Values that speak of
+ * a failure (or are HTTP status 5xx beside others below) raise the concern.
  *
  * Periods are 32 buckets. Tests: three a period and slot. */
 #include <math.h>
@@ -30,6 +31,8 @@
 #define SPREAD_MIN  0.35 /* octaves; a bin is 1/8 */
 #define ALPHA       6.0
 #define CREEP       1.2
+#define DRIFT       0.1
+#define STEP        0.75 /* a step is there at once: this part of it in its first period */
 #define NOISE_BITS  4.0
 #define ABSENCE_MAX 24.0
 
@@ -132,6 +135,35 @@ static candidate param_candidate(const scan *s, const tmpl *t, const log_series 
     return c;
 }
 
+/* Middle of a period. */
+static double period_ns(const scan *s, const param_period *t) {
+    int64_t half = INT64_C(1) << (PROFILE_PERIOD_SHIFT - 1);
+    return (double)profile_bucket_ns(s->p, t->period * 2 * half + half);
+}
+
+/* Begin of a drift that was found in period i of n, from the level `center`. */
+static int64_t drift_onset(const scan *s, const levels *l, size_t i, size_t n, double center) {
+    const double *q = l->q;
+    double direction = q[i] > center ? 1 : -1, spread = 0;
+    /* The first period after the last one before i within the quiet range, which the periods up to
+     * it make. */
+    size_t j = i;
+    for (size_t k = 0; k < i; k++) {
+        if ((q[k] - center) * direction > spread + DRIFT && k >= PERIODS_MIN - 1) {
+            j = MIN(j, k);
+        } else {
+            spread = fmax(spread, fabs(q[k] - center));
+            j = i;
+        }
+    }
+    double now = exp2(q[j]), next = j + 1 < n ? exp2(q[j + 1]) : now;
+    if (j == 0 || (next - now) * direction <= 0) return l->at[j]->first.ns;
+    double at = period_ns(s, l->at[j]), width = period_ns(s, l->at[j + 1]) - at;
+    double onset = at - (now - exp2(center)) / (next - now) * width;
+    if (onset <= (double)l->at[j - 1]->first.ns) return l->at[j - 1]->first.ns;
+    return onset < (double)l->at[j + 1]->first.ns ? (int64_t)onset : l->at[j + 1]->first.ns;
+}
+
 static size_t period_onset_bucket(const scan *s, const param_period *t) {
     for (size_t i = 0; i < s->n; i++) {
         if (s->buckets[i] >> PROFILE_PERIOD_SHIFT >= t->period) return i;
@@ -140,8 +172,8 @@ static size_t period_onset_bucket(const scan *s, const param_period *t) {
 }
 
 static void level_candidate(scan *s, const tmpl *t, const log_series *series, unsigned k,
-                            const param_period *at, size_t rest, double before, double now,
-                            double bits, double needed) {
+                            const param_period *at, size_t rest, int64_t onset_ns, double before,
+                            double now, double bits, double needed) {
     candidate c = param_candidate(s, t, series, k, FINDING_PARAM_OUTLIER);
     c.needed = needed;
     c.bucket = period_onset_bucket(s, at);
@@ -150,7 +182,7 @@ static void level_candidate(scan *s, const tmpl *t, const log_series *series, un
     c.f.observed = exp2(now);
     c.f.expected = exp2(before);
     c.f.unit = unit_of(s, series, k);
-    c.f.from_ns = c.f.onset_ns = at->first.ns;
+    c.f.from_ns = c.f.onset_ns = onset_ns;
     c.f.to_ns = scan_end_ns(s);
     c.f.refs[c.f.ref_count++] = place_ref(&at->first);
     for (size_t i = 0; i < rest && c.f.ref_count < FINDING_REFS; i++) {
@@ -190,8 +222,10 @@ static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned 
             if (fabs(q[j] - center) > fabs(q[top] - center)) top = j;
         }
         bits = log2((double)i + 1) + ALPHA * log2(fabs(q[top] - center) / spread);
+        int64_t onset = at[i]->first.ns;
+        if (d < STEP * fabs(q[top] - center)) onset = drift_onset(s, l, i, n, center);
         level_candidate(s, t, series, k, at[i], (size_t)(&stat->periods.v[stat->periods.n] - at[i]),
-                        center, q[top], bits, needed);
+                        onset, center, q[top], bits, needed);
         return true;
     }
     if (n < CREEP_PERIODS_MIN) return false;
@@ -207,8 +241,8 @@ static bool shift_of(scan *s, const tmpl *t, const log_series *series, unsigned 
     size_t onset = n / 4;
     while (onset + 1 < n && q[onset] <= low + SPREAD_MIN) onset++;
     level_candidate(s, t, series, k, at[onset],
-                    (size_t)(&stat->periods.v[stat->periods.n] - at[onset]), first, now, bits,
-                    needed);
+                    (size_t)(&stat->periods.v[stat->periods.n] - at[onset]),
+                    drift_onset(s, l, onset, n, first), first, now, bits, needed);
     return true;
 }
 

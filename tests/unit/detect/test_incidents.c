@@ -363,6 +363,31 @@ static void one_fatal(feeder *f, int t) {
     }
 }
 
+/* A latency that grows slowly is found late; it is dated to where the growth began. */
+static void a_slow_creep_is_dated_to_its_beginning(void **state) {
+    (void)state;
+    for (unsigned form = 0; form < 3; form++) {
+        double minutes[] = {25, 60, 180}; /* to grow by its usual value */
+        for (unsigned seed = 1; seed <= 3; seed++) {
+            feeder f;
+            feeder_init(&f, 1, seed);
+            int begin = 4 * HOUR;
+            for (int t = 0; t < 12 * HOUR; t++) {
+                double grown = t < begin ? 1 : 1 + (t - begin) / 60.0 / minutes[form];
+                feeder_log(&f, at(&f, t), "api", SEV_INFO, "GET /api/%u took %.1fms",
+                           (unsigned)rng_below(&f.r, 10000), grown * latency(&f.r, 45));
+            }
+            finding_set s;
+            detect_summary sum;
+            feeder_detect(&f, NULL, &s, &sum);
+            found("slow creep", &s, FINDING_PARAM_OUTLIER, "took", LEVEL_MEDIUM, begin,
+                  0.25 * 60 * minutes[form]);
+            finding_set_release(&s);
+            feeder_release(&f);
+        }
+    }
+}
+
 static void finds_one_fatal_line(void **state) {
     (void)state;
     finding_set s;
@@ -840,6 +865,7 @@ int main(void) {
         cmocka_unit_test(finds_a_silent_service),
         cmocka_unit_test(finds_a_service_that_pauses),
         cmocka_unit_test(finds_latency_creep),
+        cmocka_unit_test(a_slow_creep_is_dated_to_its_beginning),
         cmocka_unit_test(finds_one_fatal_line),
         cmocka_unit_test(finds_a_burst_of_an_everyday_error),
         cmocka_unit_test(noise_stays_within_the_budget),
