@@ -496,7 +496,7 @@ rc detect_logs(const log_profile *p, const miner *m, const detect_opts *opts, fi
         s.sum.why_undetermined = S("few_records");
     } else if (s.n == 0 || p->without_time * 2 > p->records) {
         s.sum.undetermined = true;
-        s.sum.why_undetermined = S("no_time");
+        s.sum.why_undetermined = s.n == 0 ? S("no_time") : S("little_time");
     } else if (s.n < BUCKETS_MIN && !s.base) {
         s.sum.undetermined = true;
         s.sum.why_undetermined = S("short_time");

@@ -21,7 +21,8 @@ typedef struct detect_opts {
 /* What was done, so that "nothing found" can say what was looked at, and "undetermined" why. */
 typedef struct detect_summary {
     bool undetermined;    /* too little data to tell normal from abnormal */
-    str why_undetermined; /* static English text key: "few_records", "no_time" ... ; empty otherwise
+    str why_undetermined; /* static English text key: "few_records", "no_time", "little_time" ... ;
+                           * empty otherwise
                            */
     size_t series_checked, params_checked, services_checked;
     uint64_t records;

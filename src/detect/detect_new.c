@@ -25,9 +25,10 @@
  *
  * A template with concern that is not new gets prior(concern) less the share of the timeline it
  * occupies (in sixteenths, SPREAD_BITS per doubling: what goes on all day is background) and less
- * the noise of rare templates with concern anywhere else. Without time only what it says counts.
- * When it is a fifth of all that its service says (and a hundredth of everything), the service
- * fails all the time: that is told in any case.
+ * the noise of rare templates with concern anywhere else. Without time only what it says counts;
+ * one single line of a log without any time is a remark, unless the program stated an error. When
+ * it is a fifth of all that its service says (and a hundredth of everything), the service fails all
+ * the time: that is told in any case.
  *
  * Tests: one a bucket; one a segment for lines that are not new. Discoveries within a gap of n / 64
  * buckets are one episode (one event, many lines). */
@@ -43,6 +44,7 @@
 #define CONCERN_NEWS   0.6 /* lines that are not new are reported from here */
 #define MOSTLY         0.2
 #define MOSTLY_CONCERN 0.75
+#define REMARK         0.5
 #define CLASS_SAME     0.1 /* noise counts templates of nearly the same concern */
 
 enum { SEGMENTS = 16, FEW = 3, RARE_BUCKETS = 2, MOSTLY_RECORDS = 20 };
@@ -197,6 +199,10 @@ static void telling_template(scan *s, const tmpl *t, double needed, const discov
     /* The prior is counted from the need on: it is knowledge from elsewhere, not one of the tests.
      */
     bits += needed - 1 - NOISE_BITS * log2(1 + noise);
+    if (s->n == 0 && t->records == 1 && t->severity < SEV_ERROR) {
+        bits = fmin(bits, needed);
+        c.concern = fmin(c.concern, REMARK);
+    }
     c.needed = needed;
     c.bucket = at;
     c.f.surprise_bits = bits > 0 ? bits : 0;

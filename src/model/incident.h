@@ -179,7 +179,8 @@ typedef struct incident_looked_at {
 typedef struct incident {
     arena mem; /* owns everything below */
     incident_verdict verdict;
-    str why_undetermined; /* key: "few_records", "no_time", "no_records", "no_inputs" ...; else ""
+    str why_undetermined; /* key: "few_records", "no_time", "little_time", "no_records", "no_inputs"
+                           * ...; else ""
                            */
     finding_level severity;
     str anomaly_type;  /* rule id; "unknown" when no rule matched; empty unless ABNORMAL */

@@ -82,6 +82,7 @@ T(STORY_UNDETERMINED, "There is too little to tell normal from abnormal: {0}.",
   "数据不足以区分正常与异常：{0}。")
 T(WHY_FEW_RECORDS, "too few records", "日志条数太少")
 T(WHY_NO_TIME, "the records carry no time that could be read", "日志中没有可识别的时间")
+T(WHY_LITTLE_TIME, "most records carry no time that could be read", "大多数日志没有可识别的时间")
 T(WHY_NO_RECORDS, "no log record could be read", "没有读到任何日志")
 T(WHY_NO_INPUTS, "there was no readable input", "没有可读的输入")
 T(WHY_SHORT_TIME, "the records span too short a time", "日志覆盖的时间太短")

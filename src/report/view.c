@@ -294,8 +294,8 @@ static str why_text(const view *v) {
         text_key text;
     } known[] = {
         {S_INIT("few_records"), TEXT_WHY_FEW_RECORDS}, {S_INIT("no_time"), TEXT_WHY_NO_TIME},
-        {S_INIT("no_records"), TEXT_WHY_NO_RECORDS},   {S_INIT("no_inputs"), TEXT_WHY_NO_INPUTS},
-        {S_INIT("short_time"), TEXT_WHY_SHORT_TIME},
+        {S_INIT("little_time"), TEXT_WHY_LITTLE_TIME}, {S_INIT("no_records"), TEXT_WHY_NO_RECORDS},
+        {S_INIT("no_inputs"), TEXT_WHY_NO_INPUTS},     {S_INIT("short_time"), TEXT_WHY_SHORT_TIME},
     };
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         if (str_eq(v->in->why_undetermined, known[i].key)) return view_text(v, known[i].text);
@@ -311,7 +311,8 @@ static void help_undetermined(view *v) {
     str why = v->in->why_undetermined;
     bool none = str_eq(why, S("no_inputs")) || str_eq(why, S("no_records"));
     if (none) todo(v, view_text(v, TEXT_HELP_INPUTS));
-    if (str_eq(why, S("no_time"))) todo(v, view_text(v, TEXT_HELP_TIME));
+    if (str_eq(why, S("no_time")) || str_eq(why, S("little_time")))
+        todo(v, view_text(v, TEXT_HELP_TIME));
     if (none) return;
     todo(v, view_text(v, TEXT_HELP_MORE));
     todo(v, view_text(v, TEXT_HELP_BASELINE));

@@ -841,6 +841,35 @@ static void workers_change_nothing(void **state) {
     for (size_t w = 0; w < 3; w++) finding_set_release(&s[w]);
 }
 
+/* Without any time, one line that sounds bad is a remark; a stated error, or the same again and
+ * again, is more. And why nothing can be said is said as it is. */
+static void one_line_without_time_is_low(void **state) {
+    (void)state;
+    for (unsigned form = 0; form < 4; form++) {
+        feeder f;
+        feeder_init(&f, 1, 1);
+        for (int i = 0; i < 300; i++) {
+            int64_t ts = form == 3 && i < 100 ? T0 + i * SECOND : TS_NONE;
+            feeder_log(&f, ts, "kernel", SEV_NONE, "device %u probed", i);
+            if (i == 150 || (form == 2 && i % 30 == 0)) {
+                feeder_log(&f, TS_NONE, "kernel", form == 1 ? SEV_FATAL : SEV_NONE,
+                           "kernel panic: machine check at %d", i);
+            }
+        }
+        finding_set s;
+        detect_summary sum;
+        feeder_detect(&f, NULL, &s, &sum);
+        const finding *x = feeder_find(&s, FINDING_KIND_COUNT, "panic");
+        assert_non_null(x);
+        assert_true(form == 0 ? x->level == LEVEL_LOW : x->level > LEVEL_LOW);
+        assert_true(sum.undetermined);
+        str why = form == 3 ? S("little_time") : S("no_time");
+        assert_true(str_eq(sum.why_undetermined, why));
+        finding_set_release(&s);
+        feeder_release(&f);
+    }
+}
+
 static void little_data_is_undetermined(void **state) {
     (void)state;
     feeder f;
@@ -882,6 +911,7 @@ int main(void) {
         cmocka_unit_test(a_constant_share_of_errors_is_no_shift),
         cmocka_unit_test(a_wrong_clock_dates_nothing),
         cmocka_unit_test(workers_change_nothing),
+        cmocka_unit_test(one_line_without_time_is_low),
         cmocka_unit_test(little_data_is_undetermined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
