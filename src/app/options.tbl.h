@@ -25,9 +25,9 @@
 #define CLI_COMMANDS(X)                                                                            \
     X(ANALYZE, "analyze", "[PATH...]", FILES, 0, CLI_MANY,                                         \
       "say what is abnormal in logs, when it began, why, and what to do",                          \
-      "Reads files, directories, globs, gzip and zstd, or standard input ('-', also when no PATH " \
-      "is given and standard input is not a terminal). The format of each file is found by "       \
-      "looking at it.",                                                                            \
+      "Reads files, directories, globs, gzip, zstd, xz and bzip2, or standard input ('-', also "   \
+      "when no PATH is given and standard input is not a terminal). The format of each file is "   \
+      "found by looking at it.",                                                                   \
       "faultline analyze app.log                       # one file, report on the terminal\n"       \
       "faultline analyze --since 2h /var/log svc/*.gz  # the last two hours of many files\n"       \
       "kubectl logs deploy/shop | faultline analyze -  # a pipe\n"                                 \
