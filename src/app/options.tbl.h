@@ -36,7 +36,8 @@
     X(MINE, "mine", "[PATH...]", FILES, 0, CLI_MANY,                                               \
       "list the templates of logs (the statements that wrote them) with counts",                   \
       "Inputs are those of 'analyze'. With --format tsv there is one row for each line of the "    \
-      "input: line number, template id, template text.",                                           \
+      "input: line number (of several inputs: input number, colon, line number), template id, "    \
+      "template text.",                                                                            \
       "faultline mine app.log                      # templates, most frequent first\n"             \
       "faultline mine --top 20 --params app.log    # with the types of their parameters\n"         \
       "faultline mine --content --format tsv messages.txt")                                        \
