@@ -209,10 +209,10 @@ static void close_record(line_ctx *c, const line_join *j) {
     log_record *r = &c->batch->rec[j->rec_plus1 - 1];
     str type = STR_NONE, message = STR_NONE;
     trace_exception(joined(j), &type, &message);
-    const log_attr more[] = {{S("exception.stacktrace"), joined(j)},
-                             {S("exception.type"), type},
-                             {S("exception.message"), message}};
-    log_attr *attrs = arena_try_new_n(&c->batch->mem, log_attr, r->attr_count + ARRAY_LEN(more));
+    const attribute more[] = {{.key = S("exception.stacktrace"), .val = joined(j)},
+                              {.key = S("exception.type"), .val = type},
+                              {.key = S("exception.message"), .val = message}};
+    attribute *attrs = arena_try_new_n(&c->batch->mem, attribute, r->attr_count + ARRAY_LEN(more));
     if (!attrs) return;
     if (r->attr_count) memcpy(attrs, r->attrs, r->attr_count * sizeof(*attrs));
     for (size_t i = 0; i < ARRAY_LEN(more); i++) {

@@ -309,7 +309,7 @@ typedef struct fill {
     line_ctx *c;
     log_record *r;
     const field_opts *o;
-    log_attr *attrs;
+    attribute *attrs;
     size_t count;
     candidate cand[CANDIDATES_MAX];
     size_t cand_count;
@@ -497,7 +497,7 @@ static bool has_attr(const fill *f, str key) {
 static void add_attr(fill *f, str key, str val) {
     if (val.n == 0 || has_attr(f, key)) return;
     f->consumed[f->count] = false;
-    f->attrs[f->count++] = (log_attr){key, val};
+    f->attrs[f->count++] = attribute_text_of(key, val);
 }
 
 /* A stack trace, under whatever name, gets its name in the semantic conventions, and its type and
@@ -584,7 +584,7 @@ static rc add_member(fill *f, const json_member *m) {
     str val;
     if (json_text(&m->val, &f->c->batch->mem, &val, NULL) != RC_OK) return RC_LIMIT;
     size_t at = f->count++;
-    f->attrs[at] = (log_attr){m->key, val};
+    f->attrs[at] = attribute_text_of(m->key, val);
     f->consumed[at] = false;
 
     field_hit hit = field_role_of(m->key);
@@ -609,7 +609,7 @@ rc fields_fill(line_ctx *c, const json_member *members, size_t count, const fiel
     f.c = c, f.r = r, f.o = o;
     f.count = f.cand_count = 0;
     f.gelf = f.mongo = f.serilog = f.numeric_level = false;
-    f.attrs = arena_try_new_n(&c->batch->mem, log_attr, count + EXCEPTION_ATTRS);
+    f.attrs = arena_try_new_n(&c->batch->mem, attribute, count + EXCEPTION_ATTRS);
     if (!f.attrs) return RC_LIMIT;
     for (size_t i = 0; i < count; i++) {
         if (add_member(&f, &members[i]) != RC_OK) return RC_LIMIT;
@@ -620,7 +620,7 @@ rc fields_fill(line_ctx *c, const json_member *members, size_t count, const fiel
     take_stack(&f);
 
     /* The message may be an object itself, whose attributes then join r->attrs: last. */
-    log_attr *own = f.attrs;
+    attribute *own = f.attrs;
     rc code = take_message(&f);
     if (code != RC_OK) return code;
     size_t kept = 0;
@@ -628,7 +628,7 @@ rc fields_fill(line_ctx *c, const json_member *members, size_t count, const fiel
         if (!f.consumed[i]) own[kept++] = own[i];
     }
     if (r->attr_count > 0) {
-        log_attr *all = arena_try_new_n(&c->batch->mem, log_attr, kept + r->attr_count);
+        attribute *all = arena_try_new_n(&c->batch->mem, attribute, kept + r->attr_count);
         if (!all) return RC_LIMIT;
         memcpy(all, r->attrs, r->attr_count * sizeof(*all));
         if (kept) memcpy(all + r->attr_count, own, kept * sizeof(*all));

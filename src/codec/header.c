@@ -358,29 +358,29 @@ static void take_trace(str t, log_record *r) {
 
 enum { HEADER_ATTRS_MAX = 4 };
 
-static void take_cell(const header_step *s, const header_cell *cell, log_record *r, log_attr *attrs,
-                      uint32_t *attr_count) {
+static void take_cell(const header_step *s, const header_cell *cell, log_record *r,
+                      attribute *attrs, uint32_t *attr_count) {
     if (cell->sev != SEV_NONE && (r->severity == SEV_NONE || s->op != H_PRI))
         r->severity = (uint8_t)cell->sev;
-    log_attr a = {0};
+    attribute a = {0};
     switch ((header_role)s->role) {
     case COL_COMPONENT:
         r->component = s->op == H_BRACKET ? component_of(cell->text) : cell->text;
         if (s->op == H_WORD && cell->text.p[cell->text.n - 1] == ']') /* .NET: Some.Class[14] */
             r->component = str_sub(cell->text, 0, str_find_char(cell->text, '[', 0));
-        if (cell->pid.n) a = (log_attr){S("process.pid"), cell->pid};
+        if (cell->pid.n) a = attribute_text_of(S("process.pid"), cell->pid);
         break;
     case COL_HOST:
         r->host = cell->text;
         break;
     case COL_PID:
-        a = (log_attr){S("process.pid"), number_of(cell->text)};
+        a = attribute_text_of(S("process.pid"), number_of(cell->text));
         break;
     case COL_TID:
-        a = (log_attr){S("thread.id"), cell->text};
+        a = attribute_text_of(S("thread.id"), cell->text);
         break;
     case COL_THREAD:
-        a = (log_attr){S("thread.name"), cell->text};
+        a = attribute_text_of(S("thread.name"), cell->text);
         break;
     case COL_SERVICE:
         r->service = cell->text;
@@ -397,7 +397,7 @@ static void take_cell(const header_step *s, const header_cell *cell, log_record 
 
 unsigned header_parse(const header *h, const ts_context *c, str line, arena *mem, log_record *r) {
     const char *p = line.p, *end = line.p + line.n;
-    log_attr attrs[HEADER_ATTRS_MAX];
+    attribute attrs[HEADER_ATTRS_MAX];
     uint32_t attr_count = 0;
     log_record got = *r;
     unsigned found = 0;
@@ -423,7 +423,7 @@ unsigned header_parse(const header *h, const ts_context *c, str line, arena *mem
     p = header_skip_blank(p, end);
     got.body = str_trim_right(str_make(p, (size_t)(end - p)));
     if (attr_count && mem) {
-        log_attr *kept = arena_try_new_n(mem, log_attr, attr_count);
+        attribute *kept = arena_try_new_n(mem, attribute, attr_count);
         if (kept) {
             memcpy(kept, attrs, attr_count * sizeof *kept);
             got.attrs = kept;

@@ -151,11 +151,11 @@ static void take_exception(log_record *rec, str text, arena *mem) {
         if (str_eq(rec->attrs[i].key, S("exception.type"))) return; /* its reader found it */
     str type, message;
     if (!trace_exception(text, &type, &message)) return;
-    log_attr *attrs = arena_try_new_n(mem, log_attr, rec->attr_count + 2u);
+    attribute *attrs = arena_try_new_n(mem, attribute, rec->attr_count + 2u);
     if (!attrs) return;
     if (rec->attr_count) memcpy(attrs, rec->attrs, rec->attr_count * sizeof *attrs);
-    attrs[rec->attr_count++] = (log_attr){S("exception.type"), type};
-    if (message.n) attrs[rec->attr_count++] = (log_attr){S("exception.message"), message};
+    attrs[rec->attr_count++] = attribute_text_of(S("exception.type"), type);
+    if (message.n) attrs[rec->attr_count++] = attribute_text_of(S("exception.message"), message);
     rec->attrs = attrs;
 }
 

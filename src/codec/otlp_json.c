@@ -17,7 +17,7 @@ enum {
 };
 
 typedef struct attr_list {
-    log_attr v[LINE_ATTRS_MAX];
+    attribute v[LINE_ATTRS_MAX];
     size_t n;
 } attr_list;
 
@@ -134,7 +134,7 @@ static rc key_value(otlp *o, json_writer *w, attr_list *list) {
     if (w) {
         if (!seen) json_write_null(w);
     } else if (list && list->n < LINE_ATTRS_MAX && key.n > 0) {
-        list->v[list->n++] = (log_attr){key, val};
+        list->v[list->n++] = attribute_text_of(key, val);
     }
     return RC_OK;
 }
@@ -351,7 +351,7 @@ static rc severity_value(otlp *o, severity *ret) {
 
 static rc keep_attrs(otlp *o, const attr_list *list, log_record *r) {
     if (list->n == 0) return RC_OK;
-    log_attr *all = arena_try_new_n(&o->c->batch->mem, log_attr, list->n + r->attr_count);
+    attribute *all = arena_try_new_n(&o->c->batch->mem, attribute, list->n + r->attr_count);
     if (!all) return full(o);
     if (r->attr_count) memcpy(all, r->attrs, r->attr_count * sizeof(*all));
     memcpy(all + r->attr_count, list->v, list->n * sizeof(*all));
@@ -409,14 +409,14 @@ static rc log_record_object(otlp *o, const json_tok *begin) {
     r->trace_id = trace;
     r->span_id = span;
     if (event.n && o->record.n < LINE_ATTRS_MAX) {
-        o->record.v[o->record.n++] = (log_attr){S("event.name"), event};
+        o->record.v[o->record.n++] = attribute_text_of(S("event.name"), event);
     }
     bool structured = body.n > 0 && body.p[0] == '{';
     if (r->severity == SEV_NONE || structured || r->ts_ns == TS_NONE) {
         code = field_inner(c, body, 1, r);
         if (code != RC_OK) return full(o);
     } else if (field_set_body(r, body) && o->record.n < LINE_ATTRS_MAX) {
-        o->record.v[o->record.n++] = (log_attr){S("body"), body};
+        o->record.v[o->record.n++] = attribute_text_of(S("body"), body);
     }
     if (r->ts_ns == TS_NONE && observed > 0 && observed <= INT64_MAX) r->ts_ns = (int64_t)observed;
     return keep_attrs(o, &o->record, r);
@@ -478,7 +478,7 @@ static rc end_resource(otlp *o) {
     size_t kept = 0;
     str service = STR_NONE, host = STR_NONE;
     for (size_t i = 0; i < o->resource.n; i++) {
-        log_attr a = o->resource.v[i];
+        attribute a = o->resource.v[i];
         if (str_eq(a.key, S("service.name"))) {
             service = a.val;
         } else if (str_eq(a.key, S("host.name"))) {
@@ -489,7 +489,7 @@ static rc end_resource(otlp *o) {
     }
     o->resource.n = kept;
     log_batch *b = o->c->batch;
-    log_attr *shared = NULL;
+    attribute *shared = NULL;
     for (size_t i = o->resource_first; i < b->count; i++) {
         log_record *r = &b->rec[i];
         if (service.n) r->service = service;
@@ -504,7 +504,7 @@ static rc end_resource(otlp *o) {
         rc code = keep_attrs(o, &o->resource, r);
         if (code != RC_OK) return code;
         if (!own) {
-            shared = arena_try_new_n(&b->mem, log_attr, kept);
+            shared = arena_try_new_n(&b->mem, attribute, kept);
             if (!shared) return full(o);
             memcpy(shared, o->resource.v, kept * sizeof(*shared));
         }

@@ -19,17 +19,18 @@ FL_INLINE bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
 enum { ATTRS_MAX = 64 };
 
 typedef struct attr_list {
-    log_attr a[ATTRS_MAX];
+    attribute a[ATTRS_MAX];
     uint32_t n;
 } attr_list;
 
 static void put_attr(attr_list *l, str key, str val) {
-    if (val.n && !str_eq(val, S("-")) && l->n < ATTRS_MAX) l->a[l->n++] = (log_attr){key, val};
+    if (val.n && !str_eq(val, S("-")) && l->n < ATTRS_MAX)
+        l->a[l->n++] = attribute_text_of(key, val);
 }
 
 static bool keep_attrs(const attr_list *l, arena *mem, log_record *r) {
     if (l->n == 0) return true;
-    log_attr *kept = arena_try_new_n(mem, log_attr, l->n);
+    attribute *kept = arena_try_new_n(mem, attribute, l->n);
     if (!kept) return false;
     memcpy(kept, l->a, l->n * sizeof *kept);
     r->attrs = kept;

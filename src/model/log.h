@@ -11,9 +11,10 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "model/attribute.h"
 #include "model/severity.h"
 
-#define TS_NONE INT64_MIN /* the record carries no time */
+#define TS_NONE INT64_MIN /* the record carries no time (OTLP: 0; stored and given back as 0) */
 
 typedef struct log_ref {
     uint64_t offset; /* of the record's first byte in the (decompressed) input */
@@ -21,10 +22,6 @@ typedef struct log_ref {
     uint32_t file;   /* index in the source's list of inputs */
     uint32_t bytes;  /* length of the record, without its final newline; cut at UINT32_MAX */
 } log_ref;
-
-typedef struct log_attr {
-    str key, val; /* val: text as found (numbers and booleans as their text, unquoted, unescaped) */
-} log_attr;
 
 /* What a variable part of a message is. The order is the on-disk order: only append. */
 typedef enum slot_type {
@@ -56,11 +53,24 @@ typedef struct log_record {
                       empty: the source's default is used */
     str component; /* logger, class, module, thread-free unit within the service; may be empty */
     str host;      /* may be empty */
-    str trace_id, span_id; /* hex as found; may be empty */
-    const log_attr *attrs; /* further fields: JSON members, logfmt pairs, header columns */
+    str trace_id, span_id;  /* hex as found; may be empty */
+    const attribute *attrs; /* further fields: JSON members, logfmt pairs, header columns */
     uint32_t attr_count;
     uint32_t line_count; /* lines this record spans */
     uint8_t severity;    /* severity number as stated; SEV_NONE when not stated */
+    /* What OTLP carries beyond that; zero in records of text files, which use the members above. */
+    const resource *resource; /* NULL: none. Its attributes are not repeated in attrs */
+    const scope *scope;       /* NULL: none */
+    int64_t observed_ns;      /* 0 = not stated */
+    str severity_text, event_name;
+    str trace_bin, span_bin; /* 16 and 8 bytes, or empty; trace_id and span_id are then empty until
+                                log_record_hex_ids (codec/otlp.h) */
+    uint32_t flags, dropped_attrs;
+    uint8_t
+        body_type;    /* attribute_type of the body. Of another than text, body is its text (JSON of
+                         lists and maps) and body_any the value's bytes as in attribute.val/num */
+    str body_any;     /* ATTR_ARRAY, ATTR_KVLIST, ATTR_BYTES: as attribute.val */
+    int64_t body_num; /* ATTR_INT, ATTR_DOUBLE, ATTR_BOOL: as attribute.num */
     /* Filled by mine: */
     uint64_t shape; /* content hash of the shape, 0 = not mined */
     const log_slot *slots;

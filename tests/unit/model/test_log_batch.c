@@ -17,7 +17,7 @@ static void records_come_zeroed(void **state) {
             memset(r, 0xEE, sizeof *r);
             r->ts_ns = (int64_t)i;
             /* attributes between the records, as a parser makes them */
-            assert_non_null(arena_try_new_n(&b.mem, log_attr, 3));
+            assert_non_null(arena_try_new_n(&b.mem, attribute, 3));
         }
         assert_null(log_batch_add(&b)); /* full */
         for (size_t i = 0; i < BATCH_RECORDS; i++) assert_int_equal(b.rec[i].ts_ns, i);
