@@ -10,6 +10,7 @@
 #ifndef FL_CODEC_REMOTE_WRITE_H
 #define FL_CODEC_REMOTE_WRITE_H
 
+#include "base/err.h"
 #include "model/telemetry.h"
 
 /* RC_INVALID: not snappy, not a WriteRequest; a series without labels or name is counted as
