@@ -23,7 +23,9 @@ typedef enum block_kind {
 enum { BLOCK_KINDS = 7 };
 
 enum {
-    BLOCK_ROWS_MAX = 131072, /* of a merged block */
+    BLOCK_ROWS_MAX = 131072,    /* of a merged block ... */
+    BLOCK_POINTS_MAX = 4 << 20, /* ... of metrics: they lie series after series, so that long runs
+                                   of one series share a block */
     BLOCK_BYTES_MAX = 256 << 20,
     BLOCK_L0_ROWS_MAX = 131072 /* a request of more is cut into several blocks of one commit */
 };
@@ -73,6 +75,21 @@ typedef struct block_ops {
 
 extern const block_ops LOG_BLOCKS, SPAN_BLOCKS, METRIC_BLOCKS, PROFILE_BLOCKS, EDGE_BLOCKS,
     CHECKPOINT_BLOCKS;
+
+/* Edges between services need memory of spans that came before: who made the call that a span
+ * answers. The engine owns one builder; its writer thread hands it each commit's telemetries in
+ * place of EDGE_BLOCKS.encode (which sees only the pairs within its own call). Edges lie in the
+ * commit of the span that completed the pair, so they are counted once, whatever happens; what
+ * waits for a partner at a crash is forgotten (README says what that costs). One thread at a time.
+ */
+typedef struct edge_builder edge_builder;
+edge_builder *edge_builder_new(void); /* returns owned */
+void edge_builder_free(edge_builder *b);
+/* now_ns: wall time. Puts at most one block. */
+MUST_CHECK rc edge_builder_encode(edge_builder *b, telemetry *const *t, size_t count,
+                                  int64_t now_ns, block_put put, void *put_ctx, err *e);
+/* What waits for a partner is counted as it is: for the last commit at an orderly end. */
+MUST_CHECK rc edge_builder_finish(edge_builder *b, block_put put, void *put_ctx, err *e);
 
 /* --- reading the blocks of a snapshot (embedded engine) --- */
 typedef struct block_ref {
