@@ -11,6 +11,29 @@
  * moves past its longest well-formed beginning, at least one byte (what one U+FFFD stands for). */
 uint32_t utf8_next(str s, size_t *at);
 bool utf8_valid(str s);
+/* No byte above 0x7f. Reads whole words, the last two overlapping, never outside s. */
+FL_INLINE bool utf8_is_ascii(str s) {
+    const char *p = s.p;
+    size_t n = s.n;
+    const uint64_t high = 0x8080808080808080u;
+    uint64_t a, b, all = 0;
+    if (n >= 8) {
+        for (size_t at = 0; at + 8 < n; at += 8) {
+            memcpy(&a, p + at, 8);
+            all |= a;
+        }
+        memcpy(&b, p + n - 8, 8);
+        return ((all | b) & high) == 0;
+    }
+    if (n >= 4) {
+        uint32_t c, d;
+        memcpy(&c, p, 4);
+        memcpy(&d, p + n - 4, 4);
+        return ((c | d) & (uint32_t)high) == 0;
+    }
+    for (size_t i = 0; i < n; i++) all |= (unsigned char)p[i];
+    return (all & 0x80) == 0;
+}
 /* Encodes cp (a scalar value) into out, returns the length 1..4. */
 size_t utf8_put(char out[4], uint32_t cp);
 /* Terminal columns: 2 for East Asian wide characters and emoji, 0 for combining marks and control

@@ -22,15 +22,27 @@ void log_batch_reset(log_batch *b) {
 
 /* Raw memory: log_batch_add clears each record when it is handed out. An outgrown array stays in
  * the arena until the reset, at most as much again as the array in use. */
-static bool grow(log_batch *b, size_t max_records) {
-    size_t cap = b->cap;
-    if (b->rec || cap == 0) cap = cap ? MIN(cap * 2, max_records) : FIRST_RECORDS;
+static bool take_array(log_batch *b, size_t cap) {
     log_record *rec = arena_try_raw(&b->mem, cap * sizeof *rec, _Alignof(log_record));
     if (!rec) return false;
     if (b->count) memcpy(rec, b->rec, b->count * sizeof *rec);
     b->rec = rec;
     b->cap = cap;
     return true;
+}
+
+static bool grow(log_batch *b, size_t max_records) {
+    size_t cap = b->cap;
+    if (b->rec || cap == 0) cap = cap ? MIN(cap * 2, max_records) : FIRST_RECORDS;
+    return take_array(b, cap);
+}
+
+bool log_batch_reserve(log_batch *b, size_t more) {
+    MUST(b->count <= BATCH_RECORDS_MAX);
+    if (more > BATCH_RECORDS_MAX - b->count) return false;
+    size_t need = b->count + more;
+    if (b->rec && need <= b->cap) return true;
+    return take_array(b, MAX(need, b->cap));
 }
 
 static log_record *add(log_batch *b, size_t max_records) {

@@ -56,8 +56,10 @@ typedef struct log_record {
     str trace_id, span_id;  /* hex as found; may be empty */
     const attribute *attrs; /* further fields: JSON members, logfmt pairs, header columns */
     uint32_t attr_count;
-    uint32_t line_count; /* lines this record spans */
-    uint8_t severity;    /* severity number as stated; SEV_NONE when not stated */
+    uint32_t line_count;    /* lines this record spans */
+    uint8_t severity;       /* severity number as stated; SEV_NONE when not stated */
+    int32_t severity_other; /* OTLP: a number outside 0..SEV_MAX as sent (enums are open); severity
+                               is then SEV_NONE */
     /* What OTLP carries beyond that; zero in records of text files, which use the members above. */
     const resource *resource; /* NULL: none. Its attributes are not repeated in attrs */
     const scope *scope;       /* NULL: none */
@@ -77,7 +79,7 @@ typedef struct log_record {
     uint32_t slot_count;
 } log_record;
 
-enum { BATCH_RECORDS = 8192, BATCH_RECORDS_MAX = 1 << 17 };
+enum { BATCH_RECORDS = 8192, BATCH_RECORDS_MAX = 1 << 22 };
 
 typedef struct log_batch {
     arena mem; /* owns records, attributes, slots and unescaped text */
@@ -100,5 +102,8 @@ log_record *log_batch_add(log_batch *b);
 /* As log_batch_add, but up to BATCH_RECORDS_MAX: for the further records of one line that holds
  * many (an OTLP request), which cannot be split over two batches. */
 log_record *log_batch_add_over(log_batch *b);
+/* Room for `more` records in one piece, so that adding them moves nothing. False when the batch
+ * cannot hold as many (BATCH_RECORDS_MAX, or the arena limit). */
+MUST_CHECK bool log_batch_reserve(log_batch *b, size_t more);
 
 #endif

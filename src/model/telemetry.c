@@ -21,23 +21,44 @@ size_t telemetry_count(const telemetry *t) {
     return t->logs.count + t->spans.count + t->metrics.count + t->profiles.count;
 }
 
-/* Room for one more item in an arena array that doubles; the array as it was when the arena is
- * full. */
-static void *grown(arena *mem, void *items, size_t count, size_t *cap, size_t item_bytes) {
-    if (count < *cap) return items;
-    size_t more = *cap ? *cap * 2 : 64;
-    char *p = arena_try_array(mem, more, item_bytes, _Alignof(max_align_t));
+/* The array with room for `more` items, raw: an item is cleared when it is handed out. NULL when
+ * the arena is full. An outgrown array stays in the arena. */
+static void *reserved(arena *mem, void *items, size_t count, size_t *cap, size_t more,
+                      size_t item_bytes) {
+    size_t need;
+    size_t bytes;
+    if (__builtin_add_overflow(count, more, &need)) return NULL;
+    if (items && need <= *cap) return items;
+    if (__builtin_mul_overflow(need, item_bytes, &bytes)) return NULL;
+    char *p = arena_try_raw(mem, bytes, _Alignof(max_align_t));
     if (!p) return NULL;
     if (count) memcpy(p, items, count * item_bytes);
-    *cap = more;
+    *cap = need;
     return p;
+}
+
+bool telemetry_reserve_spans(telemetry *t, size_t more) {
+    span_batch *b = &t->spans;
+    span *p = reserved(&t->mem, b->rec, b->count, &b->cap, more, sizeof *p);
+    if (p) b->rec = p;
+    return p != NULL;
+}
+
+bool telemetry_reserve_points(telemetry *t, size_t more) {
+    metric_batch *b = &t->metrics;
+    metric_point *p = reserved(&t->mem, b->rec, b->count, &b->cap, more, sizeof *p);
+    if (p) b->rec = p;
+    return p != NULL;
 }
 
 #define ADD(t, type, items, n, room)                                                               \
     do {                                                                                           \
-        type *p_ = grown(&(t)->mem, items, n, &room, sizeof *p_);                                  \
-        if (!p_) return NULL;                                                                      \
-        items = p_;                                                                                \
+        if (!items || n == room) {                                                                 \
+            type *p_ = reserved(&(t)->mem, items, n, &room, MAX(n, 64), sizeof *p_);               \
+            if (!p_) return NULL;                                                                  \
+            items = p_;                                                                            \
+        }                                                                                          \
+        items[n] = (type){0};                                                                      \
         return &items[n++];                                                                        \
     } while (0)
 

@@ -42,5 +42,8 @@ span *telemetry_add_span(telemetry *t);
 metric_info *telemetry_add_metric(telemetry *t);
 metric_point *telemetry_add_point(telemetry *t);
 profile *telemetry_add_profile(telemetry *t);
+/* Room for `more` in one piece. False when the arena is full. */
+MUST_CHECK bool telemetry_reserve_spans(telemetry *t, size_t more);
+MUST_CHECK bool telemetry_reserve_points(telemetry *t, size_t more);
 
 #endif
