@@ -6,7 +6,8 @@
  *
  * Format.   u8 head          low 4 bits: scale (0 = one symbol only, u8 symbol follows; else 5..12)
  *                            bit 4: four lanes instead of one
- *           table            varint symbols - 1; for each in increasing order: varint (frequency - 1)
+ *           table            varint symbols - 1; for each in increasing order: varint (frequency -
+ * 1)
  *                            << 1 | gap, and with gap u8 symbols left out before it
  *           states           u32 for each lane
  *           words            varint count, u16 each
@@ -170,7 +171,9 @@ bool ans_get(col_reader *r, size_t count, uint8_t *to) {
     if (sum != total) return false;
     bool four = head & ANS_FOUR;
     str lanes = col_bytes(r, four ? 16 : 4);
-    str words = col_bytes(r, MIN(col_varint(r), (uint64_t)COL_VALUES_MAX) * 2);
+    uint64_t word_count = col_varint(r);
+    if (word_count > count) return false;
+    str words = col_bytes(r, word_count * 2);
     if (r->bad) return false;
     const uint8_t *w = (const uint8_t *)words.p, *end = w + words.n;
     uint32_t s0, s1 = ANS_LOW, s2 = ANS_LOW, s3 = ANS_LOW;

@@ -9,8 +9,8 @@
  * Choice: DECIMAL when every value comes back exactly (tested for all of them); else the smaller of
  * the other two on this column (level 1), BITS at level 0.
  *
- * Source: exclusive or: Pelkonen et al. 2015 (Gorilla, section 4.1.2); decimals: Afroozeh et al. 2023
- * (ALP), without its exceptions: a column with exceptions is rare and goes to XOR. */
+ * Source: exclusive or: Pelkonen et al. 2015 (Gorilla, section 4.1.2); decimals: Afroozeh et al.
+ * 2023 (ALP), without its exceptions: a column with exceptions is rare and goes to XOR. */
 #include "store/column_int.h"
 
 #include <math.h>

@@ -261,8 +261,7 @@ static uint8_t choose(col_ctx *x, const uint64_t *sv, size_t sn, const int_stats
         if (!x->no_zstd && sn >= 256 && bits > 0 && cost > sn / 16) {
             buf trial;
             buf_init(&trial, COL_SCRATCH_MAX);
-            size_t part = MIN(sn, (size_t)(SAMPLE_MAX / SAMPLE_PIECES));
-            if (put_blob(x, &trial, sv, part, all)) TRY(I_BLOB, trial.n * (sn / part) + 16);
+            if (put_blob(x, &trial, sv, sn, all)) TRY(I_BLOB, trial.n);
             buf_release(&trial);
         }
         arena_restore(&x->mem, m);
@@ -288,13 +287,20 @@ bool col_x_put_u64(col_ctx *x, buf *out, const uint64_t *v, size_t count) {
         if (enc == I_DICT && distinct_of(v, count, dict, NULL) > DICT_MAX) enc = I_HYBRID;
     }
     switch (enc) {
-    case I_DELTA: return put_delta(x, out, v, count);
-    case I_HYBRID: return put_hybrid(x, out, v, count, s.min);
-    case I_BYTE: return put_byte(x, out, v, count, s.min);
-    case I_DICT: return put_dict(x, out, v, count);
-    case I_RUNS: return put_runs(x, out, v, count, s.runs);
-    case I_BLOB: return put_blob(x, out, v, count, &s);
-    default: return put_for(x, out, v, count, &s, false);
+    case I_DELTA:
+        return put_delta(x, out, v, count);
+    case I_HYBRID:
+        return put_hybrid(x, out, v, count, s.min);
+    case I_BYTE:
+        return put_byte(x, out, v, count, s.min);
+    case I_DICT:
+        return put_dict(x, out, v, count);
+    case I_RUNS:
+        return put_runs(x, out, v, count, s.runs);
+    case I_BLOB:
+        return put_blob(x, out, v, count, &s);
+    default:
+        return put_for(x, out, v, count, &s, false);
     }
 }
 
@@ -430,7 +436,8 @@ rc col_x_get_u64(col_ctx *x, str col, size_t count, uint64_t *to, unsigned depth
         if (r.bad) break;
         for (size_t i = 0; i < count; i++) to[i] = v;
         return RC_OK;
-    case I_FOR: return get_for(&r, count, to, e);
+    case I_FOR:
+        return get_for(&r, count, to, e);
     case I_DELTA:
         v = (uint64_t)unzigzag(col_varint(&r));
         if (r.bad || count == 0) break;
@@ -439,15 +446,20 @@ rc col_x_get_u64(col_ctx *x, str col, size_t count, uint64_t *to, unsigned depth
         to[0] = v;
         for (size_t i = 1; i < count; i++) to[i] = v += (uint64_t)unzigzag(to[i]);
         return RC_OK;
-    case I_HYBRID: return get_hybrid(x, &r, count, to, e);
+    case I_HYBRID:
+        return get_hybrid(x, &r, count, to, e);
     case I_BYTE:
         v = (uint64_t)unzigzag(col_varint(&r));
         if (r.bad) break;
         return get_symbols(x, &r, count, v, NULL, 0, to, e);
-    case I_DICT: return get_dict(x, &r, count, to, depth, e);
-    case I_RUNS: return get_runs(x, &r, count, to, depth, e);
-    case I_BLOB: return get_blob(x, &r, count, to, e);
-    default: return COL_DAMAGED(e, "unknown encoding of integers");
+    case I_DICT:
+        return get_dict(x, &r, count, to, depth, e);
+    case I_RUNS:
+        return get_runs(x, &r, count, to, depth, e);
+    case I_BLOB:
+        return get_blob(x, &r, count, to, e);
+    default:
+        return COL_DAMAGED(e, "unknown encoding of integers");
     }
     return COL_DAMAGED(e, "ends early");
 }

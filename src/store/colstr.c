@@ -4,8 +4,8 @@
  *   CONST   the text (to the end)
  *   PLAIN   u8 length of each (255: a varint in `long` instead), piece `long`, the texts one behind
  *           the other (to the end): level 0, cheap to write and to search
- *   DICT    varint distinct, piece: column of the distinct texts by frequency, column of their numbers
- *   TEXT    piece: column of the lengths, blob of the texts
+ *   DICT    varint distinct, piece: column of the distinct texts by frequency, column of their
+ * numbers TEXT    piece: column of the lengths, blob of the texts
  *
  * Choice. Level 0: constant, else PLAIN. Level 1: constant; few distinct texts: DICT; else TEXT. */
 #include "store/column_int.h"
@@ -207,9 +207,13 @@ rc col_x_get_str(col_ctx *x, str col, size_t count, arena *mem, str *to, unsigne
         for (size_t i = 0; i < count; i++) to[i] = one;
         return RC_OK;
     }
-    case S_PLAIN: return get_plain(&r, count, to, e);
-    case S_DICT: return get_dict(x, &r, count, mem, to, depth, e);
-    case S_TEXT: return get_text(x, &r, count, mem, to, depth, e);
-    default: return COL_DAMAGED(e, "unknown encoding of texts");
+    case S_PLAIN:
+        return get_plain(&r, count, to, e);
+    case S_DICT:
+        return get_dict(x, &r, count, mem, to, depth, e);
+    case S_TEXT:
+        return get_text(x, &r, count, mem, to, depth, e);
+    default:
+        return COL_DAMAGED(e, "unknown encoding of texts");
     }
 }

@@ -1,8 +1,8 @@
-/* column.c - what all columns share (contexts, compressed pieces, bits), fixed-width values, and the
- * public entry points.
+/* column.c - what all columns share (contexts, compressed pieces, bits), fixed-width values, and
+ * the public entry points.
  *
- * Format of fixed-width values:  u8 0 = plain | 1 = constant (one value) | 2 = zstd of the rows; the
- * bytes to the end. */
+ * Format of fixed-width values:  u8 0 = plain | 1 = constant (one value) | 2 = zstd of the rows;
+ * the bytes to the end. */
 #include "store/column_int.h"
 
 #include <zstd.h>

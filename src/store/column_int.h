@@ -110,8 +110,8 @@ FL_INLINE uint64_t bits_at(const uint8_t *p, const uint8_t *end, size_t bit, uns
 bool bits_unpack(str in, unsigned bits, size_t count, uint64_t *to);
 bool bits_pack(buf *out, const uint64_t *v, size_t count, unsigned bits);
 
-/* --- what encoders and decoders work with: scratch memory and compression contexts, made when first
- * needed. One thread at a time; an encoder gives back what it took from mem. --- */
+/* --- what encoders and decoders work with: scratch memory and compression contexts, made when
+ * first needed. One thread at a time; an encoder gives back what it took from mem. --- */
 typedef struct col_ctx {
     arena mem;
     void *cctx, *dctx; /* ZSTD_CCtx, ZSTD_DCtx */
@@ -157,8 +157,8 @@ MUST_CHECK rc col_x_get_u64(col_ctx *x, str col, size_t count, uint64_t *to, uns
 /* The same with the length in front. */
 MUST_CHECK bool col_x_put_u64_piece(col_ctx *x, buf *out, const uint64_t *v, size_t count);
 MUST_CHECK bool col_x_put_str(col_ctx *x, buf *out, const str *v, size_t count);
-MUST_CHECK rc col_x_get_str(col_ctx *x, str col, size_t count, arena *mem, str *to,
-                            unsigned depth, err *e);
+MUST_CHECK rc col_x_get_str(col_ctx *x, str col, size_t count, arena *mem, str *to, unsigned depth,
+                            err *e);
 
 #define COL_DAMAGED(e, what) FAIL((e), RC_CORRUPT, "column: %s", (what))
 

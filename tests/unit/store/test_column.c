@@ -1,6 +1,7 @@
-/* Columns: every encoding gives back exactly what it was given; damage is an answer, not a crash. */
+/* Columns: every encoding gives back exactly what it was given; damage is an answer, not a crash.
+ */
+#include "../unit.h"
 #include "store/column_int.h"
-#include "unit.h"
 
 #include "base/rng.h"
 
@@ -41,15 +42,33 @@ static void ints_come_back(void **state) {
         for (size_t i = 0; i < n; i++) {
             uint64_t noise = rng_u64(&r) >> bits;
             switch (kind) {
-            case 0: v[i] = (int64_t)rng_u64(&r) >> bits; break;
-            case 1: v[i] = at = (int64_t)((uint64_t)at + noise); break;
-            case 2: v[i] = (int64_t)((uint64_t)base + i * 15); break;
-            case 3: v[i] = (int64_t)((uint64_t)base + rng_below(&r, 7) * 1000003); break;
-            case 4: v[i] = i && rng_below(&r, 20) ? v[i - 1] : (int64_t)noise; break;
-            case 5: v[i] = (int64_t)((uint64_t)base + i % 16 * 77); break;
-            case 6: v[i] = (int64_t)(rng_u64(&r) >> rng_below(&r, 64)); break;
-            case 7: v[i] = rng_below(&r, 1000) ? 5 : INT64_MIN + (int64_t)(noise >> 1); break;
-            default: v[i] = base; break;
+            case 0:
+                v[i] = (int64_t)rng_u64(&r) >> bits;
+                break;
+            case 1:
+                v[i] = at = (int64_t)((uint64_t)at + noise);
+                break;
+            case 2:
+                v[i] = (int64_t)((uint64_t)base + i * 15);
+                break;
+            case 3:
+                v[i] = (int64_t)((uint64_t)base + rng_below(&r, 7) * 1000003);
+                break;
+            case 4:
+                v[i] = i && rng_below(&r, 20) ? v[i - 1] : (int64_t)noise;
+                break;
+            case 5:
+                v[i] = (int64_t)((uint64_t)base + i % 16 * 77);
+                break;
+            case 6:
+                v[i] = (int64_t)(rng_u64(&r) >> rng_below(&r, 64));
+                break;
+            case 7:
+                v[i] = rng_below(&r, 1000) ? 5 : INT64_MIN + (int64_t)(noise >> 1);
+                break;
+            default:
+                v[i] = base;
+                break;
             }
         }
         ints_round_trip(v, n);
@@ -66,7 +85,7 @@ static void regular_ints_are_small(void **state) {
     for (size_t i = 0; i < 8000; i++) v[i] = 1785542400000000000 + (int64_t)i * 15000000000;
     assert_true(ints_bytes(v, 8000) < 32);
     for (size_t i = 0; i < 8000; i++) v[i] = (int64_t)(i % 16);
-    assert_true(ints_bytes(v, 8000) < 300); /* a cycle is found */
+    assert_true(ints_bytes(v, 8000) < 300);                                 /* a cycle is found */
     for (size_t i = 0; i < 8000; i++) v[i] = rng_below(&r, 10) ? 200 : 500; /* 0.47 bits */
     assert_true(ints_bytes(v, 8000) < 520);
     for (size_t i = 0; i < 8000; i++) v[i] = (int64_t)(1u << rng_below(&r, 20)); /* log2(20) bits */
@@ -85,11 +104,21 @@ static void doubles_come_back(void **state) {
         for (size_t i = 0; i < n; i++) {
             uint64_t any = rng_u64(&r);
             switch (kind) {
-            case 0: memcpy(&v[i], &any, 8); break;
-            case 1: v[i] = (double)(int64_t)rng_below(&r, 100000) / 100; break;
-            case 2: v[i] = at += rng_normal(&r); break;
-            case 3: v[i] = rng_below(&r, 9) ? 0.25 : -0.0; break;
-            default: v[i] = (double)i; break;
+            case 0:
+                memcpy(&v[i], &any, 8);
+                break;
+            case 1:
+                v[i] = (double)(int64_t)rng_below(&r, 100000) / 100;
+                break;
+            case 2:
+                v[i] = at += rng_normal(&r);
+                break;
+            case 3:
+                v[i] = rng_below(&r, 9) ? 0.25 : -0.0;
+                break;
+            default:
+                v[i] = (double)i;
+                break;
             }
         }
         for (int level = 0; level <= 1; level++) {
@@ -107,28 +136,44 @@ static void doubles_come_back(void **state) {
 static str random_text(rng *r, arena *a, unsigned kind, uint64_t i) {
     uint64_t x = rng_u64(r);
     switch (kind) {
-    case 0: return str_fmt(a, "%" PRIu64, x >> rng_below(r, 64));
-    case 1: return str_fmt(a, "%03u", (unsigned)(x % 1500));
-    case 2: return str_fmt(a, "10.%u.%u.%u", (unsigned)(x & 3), (unsigned)(x >> 8 & 255),
-                           (unsigned)(x >> 16 & 255));
-    case 3: return str_fmt(a, "%08x-%04x-4%03x-%04x-%012" PRIx64, (unsigned)x,
-                           (unsigned)(x >> 5 & 0xffff), (unsigned)(x >> 9 & 0xfff),
-                           (unsigned)(x >> 12 & 0xffff), x >> 16);
-    case 4: return str_fmt(a, "%016" PRIX64, x);
-    case 5: return str_fmt(a, "%u.%03u", (unsigned)(x % 90), (unsigned)(x >> 30) % 1000);
-    case 6: return str_fmt(a, "blk_%s%" PRIu64, x & 1 ? "-" : "", x >> 3);
-    case 7: return str_fmt(a, "/srv/%s/%u", x & 1 ? "in" : "out", (unsigned)(x >> 50));
-    case 8: return (str[]){S("GET"), S("POST"), S(""), S("a longer one")}[x & 3];
-    case 9: return str_fmt(a, "user%u@h%u.example", (unsigned)(x % 100), (unsigned)(x >> 40) % 10);
-    case 10: return str_fmt(a, "%*s%u", (int)(x % 5), "", (unsigned)i);
-    case 11: return str_fmt(a, "2026-11-20 08:%02u:%02u,%03u", (unsigned)(x % 60),
-                            (unsigned)(x >> 20) % 60, (unsigned)(x >> 30) % 1000);
-    case 12: return str_fmt(a, "-0%u", (unsigned)(x % 100));
-    case 13: return str_fmt(a, "%u%u%u%u", 0xffffffffu - (unsigned)(x & 3), 0xffffffffu, (unsigned)x, 7u);
+    case 0:
+        return str_fmt(a, "%" PRIu64, x >> rng_below(r, 64));
+    case 1:
+        return str_fmt(a, "%03u", (unsigned)(x % 1500));
+    case 2:
+        return str_fmt(a, "10.%u.%u.%u", (unsigned)(x & 3), (unsigned)(x >> 8 & 255),
+                       (unsigned)(x >> 16 & 255));
+    case 3:
+        return str_fmt(a, "%08x-%04x-4%03x-%04x-%012" PRIx64, (unsigned)x,
+                       (unsigned)(x >> 5 & 0xffff), (unsigned)(x >> 9 & 0xfff),
+                       (unsigned)(x >> 12 & 0xffff), x >> 16);
+    case 4:
+        return str_fmt(a, "%016" PRIX64, x);
+    case 5:
+        return str_fmt(a, "%u.%03u", (unsigned)(x % 90), (unsigned)(x >> 30) % 1000);
+    case 6:
+        return str_fmt(a, "blk_%s%" PRIu64, x & 1 ? "-" : "", x >> 3);
+    case 7:
+        return str_fmt(a, "/srv/%s/%u", x & 1 ? "in" : "out", (unsigned)(x >> 50));
+    case 8:
+        return (str[]){S("GET"), S("POST"), S(""), S("a longer one")}[x & 3];
+    case 9:
+        return str_fmt(a, "user%u@h%u.example", (unsigned)(x % 100), (unsigned)(x >> 40) % 10);
+    case 10:
+        return str_fmt(a, "%*s%u", (int)(x % 5), "", (unsigned)i);
+    case 11:
+        return str_fmt(a, "2026-11-20 08:%02u:%02u,%03u", (unsigned)(x % 60),
+                       (unsigned)(x >> 20) % 60, (unsigned)(x >> 30) % 1000);
+    case 12:
+        return str_fmt(a, "-0%u", (unsigned)(x % 100));
+    case 13:
+        return str_fmt(a, "%u%u%u%u", 0xffffffffu - (unsigned)(x & 3), 0xffffffffu, (unsigned)x,
+                       7u);
     default: {
         size_t n = rng_below(r, rng_below(r, 30) ? 24 : 700);
         char *p = arena_bytes(a, n + 1, 1);
-        for (size_t k = 0; k < n; k++) p[k] = (char)(kind & 1 ? rng_u64(r) : "0a9f.-A "[rng_below(r, 8)]);
+        for (size_t k = 0; k < n; k++)
+            p[k] = kind & 1 ? (char)rng_u64(r) : "0a9f.-A "[rng_below(r, 8)];
         return (str){p, n};
     }
     }
@@ -229,7 +274,8 @@ static void symbols_take_their_entropy(void **state) {
         size_t n = 1 + rng_below(&r, round % 4 ? 3000 : 20000);
         uint64_t symbols = 1 + rng_below(&r, 256);
         uint32_t hist[256] = {0};
-        for (size_t i = 0; i < n; i++) hist[v[i] = (uint8_t)rng_below(&r, 1 + rng_below(&r, symbols))]++;
+        for (size_t i = 0; i < n; i++)
+            hist[v[i] = (uint8_t)rng_below(&r, 1 + rng_below(&r, symbols))]++;
         buf b;
         buf_init(&b, 1 << 20);
         assert_true(ans_put(&x, &b, v, n));
@@ -245,9 +291,12 @@ static void symbols_take_their_entropy(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ints_come_back),         cmocka_unit_test(regular_ints_are_small),
-        cmocka_unit_test(doubles_come_back),      cmocka_unit_test(texts_come_back),
-        cmocka_unit_test(fixed_width_comes_back), cmocka_unit_test(damage_is_an_answer),
+        cmocka_unit_test(ints_come_back),
+        cmocka_unit_test(regular_ints_are_small),
+        cmocka_unit_test(doubles_come_back),
+        cmocka_unit_test(texts_come_back),
+        cmocka_unit_test(fixed_width_comes_back),
+        cmocka_unit_test(damage_is_an_answer),
         cmocka_unit_test(symbols_take_their_entropy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
