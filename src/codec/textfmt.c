@@ -13,6 +13,7 @@
 #include "codec/logformat_int.h"
 
 #include "base/num.h"
+#include "codec/syslog_int.h"
 
 FL_INLINE bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
 
@@ -186,56 +187,23 @@ static bool syslog_front(str line, size_t *ret_at, unsigned *ret_pri) {
     while (i < line.n && i < 7 && is_digit(line.p[i])) i++;
     if (i > 0 && (i >= line.n || line.p[i] != ' ')) return false;
     if (i > 0) i++;
-    if (i >= line.n || line.p[i] != '<') return false;
-    unsigned pri = 0;
-    size_t from = ++i;
-    while (i < line.n && i - from < 3 && is_digit(line.p[i]))
-        pri = pri * 10 + (unsigned)(line.p[i++] - '0');
-    if (i == from || i + 3 > line.n || line.p[i] != '>' || pri > 191) return false;
-    i++;
+    if (!syslog_take_pri(line, &i, ret_pri) || i + 2 > line.n) return false;
     if (line.p[i] < '1' || line.p[i] > '9' || line.p[i + 1] != ' ') return false;
     *ret_at = i + 2;
-    *ret_pri = pri;
     return true;
-}
-
-/* A parameter value without its escapes (\" \\ \]). */
-static str sd_unescape(str raw, arena *mem) {
-    if (str_find_char(raw, '\\', 0) == STR_NPOS) return raw;
-    char *p = arena_try_bytes(mem, raw.n, 1);
-    if (!p) return raw;
-    size_t n = 0;
-    for (size_t i = 0; i < raw.n; i++) {
-        bool escape = raw.p[i] == '\\' && i + 1 < raw.n && strchr("\"\\]", raw.p[i + 1]);
-        p[n++] = raw.p[i += escape];
-    }
-    return str_make(p, n);
 }
 
 /* [id name="value" ...][...]: false when it is damaged. *at ends behind it. */
 static bool take_structured(str line, size_t *at, arena *mem, attr_list *l) {
-    size_t i = *at;
-    while (i < line.n && line.p[i] == '[') {
-        size_t from = ++i;
-        while (i < line.n && line.p[i] != ' ' && line.p[i] != ']') i++;
-        str id = str_sub(line, from, i - from);
-        while (i < line.n && line.p[i] == ' ') {
-            from = ++i;
-            while (i < line.n && line.p[i] != '=' && line.p[i] != ']' && line.p[i] != ' ') i++;
-            str name = str_sub(line, from, i - from);
-            if (i + 1 >= line.n || line.p[i] != '=' || line.p[i + 1] != '"') return false;
-            from = i += 2;
-            while (i < line.n && line.p[i] != '"') i += line.p[i] == '\\' ? 2 : 1;
-            if (i >= line.n) return false;
-            str val = sd_unescape(str_sub(line, from, i - from), mem);
-            str key = str_fmt(mem, "%.*s.%.*s", STR_ARG(id), STR_ARG(name));
-            if (key.p) put_attr(l, key, val);
-            i++;
-        }
-        if (i >= line.n || line.p[i] != ']') return false;
-        i++;
+    syslog_sd sd = {.text = line, .at = *at};
+    str name, val;
+    syslog_sd_step step;
+    while ((step = syslog_sd_next(&sd, mem, &name, &val)) == SD_PARAM) {
+        str key = str_fmt(mem, "%.*s.%.*s", STR_ARG(sd.id), STR_ARG(name));
+        if (key.p) put_attr(l, key, val);
     }
-    *at = i;
+    if (step == SD_DAMAGED) return false;
+    *at = sd.at;
     return true;
 }
 

@@ -1,0 +1,28 @@
+/* syslog.h - one syslog message as it came over a wire (RFC 5424, RFC 3164 and what is sent in
+ * their name) to a log record, and back to the same bytes.
+ *
+ *     r = log_batch_add(b);
+ *     syslog_decode(msg, &ts, &b->mem, r)        host and service are left in r->host, r->service
+ *     syslog_put_original(r, &buf)               msg again
+ *
+ * Every message gives a record: what can't be read stays in the body. Attributes (OpenTelemetry's
+ * mapping of syslog): syslog.facility (number), process.pid, syslog.msgid, each parameter of the
+ * structured data as syslog.<id>.<name>. What the fields do not tell about the bytes (digits and
+ * zone of the stamp, byte-order mark, a final newline) is a short text in syslog.form, the same for
+ * all messages of a sender. When the message can't be made again from its record (an odd header,
+ * bytes that are no UTF-8) the whole of it is kept as log.record.original. */
+#ifndef FL_CODEC_SYSLOG_H
+#define FL_CODEC_SYSLOG_H
+
+#include "base/buf.h"
+#include "codec/timestamp.h"
+#include "model/log.h"
+
+/* r: fresh (zeroed, no time). The record borrows from msg or `mem`. ts: zone of stamps without one,
+ * anchor of those without a year. RC_LIMIT: mem is full, r is as before. */
+MUST_CHECK rc syslog_decode(str msg, const ts_context *ts, arena *mem, log_record *r);
+/* The bytes of the message. False when `out` is full, or the record is none of syslog_decode's. The
+ * host and service are r->host and r->service. */
+MUST_CHECK bool syslog_put_original(const log_record *r, buf *out);
+
+#endif
