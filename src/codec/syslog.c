@@ -604,3 +604,61 @@ rc syslog_decode(str msg, const ts_context *ts, arena *mem, log_record *r) {
     r->attr_count = l.n + 1;
     return RC_OK;
 }
+
+/* ---- framing ---- */
+
+enum { COUNT_DIGITS_MAX = 9 };
+
+static bool is_filler(char c) { return c == '\n' || c == '\r' || c == '\0'; }
+
+/* Ends at the newline, which is framing, as is a carriage return before it. */
+static bool frame_line(str stream, size_t from, bool eof, size_t max_bytes, syslog_frame *ret) {
+    size_t nl = str_find_char(stream, '\n', from);
+    size_t end = nl == STR_NPOS ? stream.n : nl;
+    if (nl == STR_NPOS && !eof && end - from <= max_bytes) {
+        ret->used = from;
+        return false;
+    }
+    ret->msg = str_sub(stream, from, MIN(end - from, max_bytes));
+    ret->cut = end - from > max_bytes;
+    ret->skip_line = nl == STR_NPOS && !eof;
+    ret->used = nl == STR_NPOS ? stream.n : nl + 1;
+    if (!ret->cut && ret->msg.n && ret->msg.p[ret->msg.n - 1] == '\r') ret->msg.n--;
+    return true;
+}
+
+bool syslog_frame_next(str stream, bool eof, size_t max_bytes, syslog_frame *ret) {
+    *ret = (syslog_frame){0};
+    size_t at = 0, i;
+    while (at < stream.n && is_filler(stream.p[at])) at++;
+    ret->used = at;
+    if (at == stream.n) return false;
+    uint64_t count = 0;
+    for (i = at; i < stream.n && is_digit(stream.p[i]) && i - at < COUNT_DIGITS_MAX; i++)
+        count = count * 10 + (uint64_t)(stream.p[i] - '0');
+    bool counted = i > at && stream.p[at] != '0';
+    if (counted && !eof && i + 1 >= stream.n && (i == stream.n || stream.p[i] == ' ')) return false;
+    counted = counted && i + 1 < stream.n && stream.p[i] == ' ' && stream.p[i + 1] == '<';
+    if (!counted) return frame_line(stream, at, eof, max_bytes, ret);
+    size_t from = i + 1, have = stream.n - from;
+    if (have < count && eof) {
+        ret->lied = true;
+        return frame_line(stream, from, eof, max_bytes, ret);
+    }
+    if (have < count && (count <= max_bytes || have < max_bytes)) return false;
+    if (have > count) { /* what follows must begin a message */
+        char c = stream.p[from + count];
+        if (!is_filler(c) && c != '<' && (!is_digit(c) || c == '0')) {
+            syslog_frame line = {0};
+            if (!frame_line(stream, from, eof, max_bytes, &line)) return false;
+            *ret = line;
+            ret->lied = true;
+            return true;
+        }
+    }
+    ret->msg = str_sub(stream, from, MIN((size_t)count, max_bytes));
+    ret->cut = count > max_bytes;
+    ret->used = MIN(from + (size_t)count, stream.n);
+    ret->skip = count - (ret->used - from);
+    return true;
+}

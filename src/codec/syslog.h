@@ -25,4 +25,19 @@ MUST_CHECK rc syslog_decode(str msg, const ts_context *ts, arena *mem, log_recor
  * host and service are r->host and r->service. */
 MUST_CHECK bool syslog_put_original(const log_record *r, buf *out);
 
+/* Cuts a stream of messages (RFC 6587): "LEN <PRI>..." is octet counting, everything else ends at a
+ * newline; each message may be framed in its own way. A count that can't be right (what follows
+ * begins no message) is not believed: the message then ends at its newline. Line ends and NULs
+ * between messages are passed over. */
+typedef struct syslog_frame {
+    str msg;       /* without framing; at most max_bytes */
+    size_t used;   /* bytes of the stream up to the next frame, also when there is no message yet */
+    uint64_t skip; /* bytes behind `used` that belong to a cut message and are to be dropped */
+    bool skip_line; /* drop up to and with the next newline instead */
+    bool cut, lied; /* longer than max_bytes; a wrong count was met */
+} syslog_frame;
+/* False: more bytes are needed (ret->used of them are done with). eof: there are no more; false
+ * then means that the stream is used up. */
+bool syslog_frame_next(str stream, bool eof, size_t max_bytes, syslog_frame *ret);
+
 #endif
