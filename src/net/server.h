@@ -1,4 +1,4 @@
-/* server.h - listeners that answer HTTP/1.1, HTTP/2 (h2c by preface or upgrade, h2 by ALPN) and
+/* server.h - listeners that answer HTTP/1.1, HTTP/2 (h2c by preface, h2 by ALPN) and
  * gRPC on one port, with one handler call for each complete request.
  *
  *     net_server_new(&opts, &s, e)          binds; nothing is accepted before net_server_start
@@ -92,12 +92,18 @@ MUST_CHECK rc net_server_new(const net_server_opts *opts, net_server **ret, err 
  * it. */
 void net_route_add(net_server *s, uint32_t group, const char *method, const char *path,
                    net_role role, net_handler handler, void *ctx);
+/* The errors of the route added last are google.rpc.Status, as OTLP asks: protobuf when the request
+ * is application/x-protobuf, else JSON. Also those that the server finds itself (400, 413, 415
+ * ...). */
+void net_route_rpc_errors(net_server *s);
 MUST_CHECK rc net_server_start(net_server *s, err *e);
 uint16_t net_server_port(const net_server *s, size_t listen_index);
 MUST_CHECK rc net_server_reload(net_server *s,
                                 err *e); /* certificates again; on failure the old ones stay */
 void net_server_drain(net_server *s,
                       int64_t deadline_ms); /* returns when idle or at the deadline */
+/* Closes what is open. Waits until every request that a handler kept is answered (they are
+ * cancelled): whoever answers must still be running. */
 void net_server_free(net_server *s);
 
 /* The request, valid until the reply. */
@@ -130,7 +136,7 @@ typedef struct net_reply_opts {
 
 /* Answers and ends the request; everything is copied (or sent) before it returns. Any thread. The
  * server compresses bodies over 1 KiB when the client accepts gzip or zstd. A HEAD request gets the
- * headers of GET. */
+ * headers of GET. Exactly one answer a request. */
 void net_reply(net_request *r, const net_reply_opts *o, str body);
 /* JSON {"error":{"code":..., "message":...}} with the status of the code (one table in the .c), or
  * the gRPC status. */
