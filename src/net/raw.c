@@ -18,11 +18,11 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
 #include <uv.h>
 
 #include "base/mem.h"
 #include "base/vec.h"
+#include "sys/datagram.h"
 #include "sys/thread.h"
 
 enum {
@@ -36,8 +36,6 @@ enum {
     PEER_BYTES = 64,
     MAX_CONNECTIONS = 1024,
     TICK_MS = 50,
-    MEMINFO_WORDS = 16, /* SO_MEMINFO: SK_MEMINFO_DROPS is word 8 */
-    MEMINFO_DROPS = 8,
 };
 
 typedef struct conn conn;
@@ -307,11 +305,9 @@ static void read_drops(raw_server *s) {
     uint64_t drops = 0;
     for (size_t i = 0; i < s->slot_count; i++) {
         listen_slot *slot = &s->slots[i];
-        uint32_t info[MEMINFO_WORDS] = {0};
-        socklen_t bytes = sizeof info;
         uv_os_fd_t fd;
         if (!slot->udp || !slot->open || uv_fileno(&slot->h.any, &fd) != 0) continue;
-        if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &bytes) == 0) drops += info[MEMINFO_DROPS];
+        drops += sys_socket_drops(fd);
     }
     if (drops > atomic_load(&s->drops)) atomic_store(&s->drops, drops);
 }
