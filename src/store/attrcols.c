@@ -184,8 +184,10 @@ static rc fill(builder *b, const attr_row *rows, size_t count, const int64_t *sh
     for (size_t i = 0; i < b->columns.n; i++) {
         col_entry *c = &b->columns.v[i];
         if (c->type == ATTR_EMPTY) continue;
-        if (is_number(c->type)) c->num = arena_try_raw(tmp, c->count * sizeof(int64_t), 8);
-        else c->val = arena_try_raw(tmp, c->count * sizeof(str), 8);
+        if (is_number(c->type))
+            c->num = arena_try_raw(tmp, c->count * sizeof(int64_t), 8);
+        else
+            c->val = arena_try_raw(tmp, c->count * sizeof(str), 8);
         if (!c->num && !c->val) return no_memory(e);
     }
     const uint32_t *columns_of = b->columns_of.v;
@@ -386,8 +388,10 @@ rc attr_column_get(const attr_column *col, size_t i, arena *mem, attribute *ret,
         return attr_take(&in, ret) && in.n == 0 ? RC_OK : damaged(e);
     }
     *ret = (attribute){.key = col->key, .type = col->type};
-    if (col->num) ret->num = col->num[i];
-    else if (col->val) ret->val = col->val[i];
+    if (col->num)
+        ret->num = col->num[i];
+    else if (col->val)
+        ret->val = col->val[i];
     return RC_OK;
 }
 
@@ -407,8 +411,7 @@ rc attr_walk_row(attr_walk *w, size_t row, arena *mem, attr_row *ret, err *e) {
     if (s->n && !a) return no_memory(e);
     for (uint32_t k = 0; k < s->n; k++) {
         uint32_t column = s->columns[k];
-        rc code =
-            attr_column_get(&w->c->columns[column], w->next[column]++, mem, &a[k], e);
+        rc code = attr_column_get(&w->c->columns[column], w->next[column]++, mem, &a[k], e);
         if (code != RC_OK) return code;
     }
     w->row++;

@@ -9,6 +9,7 @@
 #ifndef FL_STORE_ATTRCOLS_H
 #define FL_STORE_ATTRCOLS_H
 
+#include "base/bits.h"
 #include "base/map.h"
 #include "model/attribute.h"
 #include "store/parts.h"

@@ -106,7 +106,8 @@ static int by_id(const void *a, const void *b) {
 }
 
 static rc read_table(parts *p, str table, uint32_t count, uint64_t bytes, arena *mem, err *e) {
-    if (count > PARTS_MAX || count > table.n) return FAIL(e, RC_CORRUPT, "damaged table of a block");
+    if (count > PARTS_MAX || count > table.n)
+        return FAIL(e, RC_CORRUPT, "damaged table of a block");
     p->entries = arena_try_new_n(mem, part_entry, count);
     if (!p->entries) return FAIL(e, RC_LIMIT, "no memory for the table of a block");
     uint64_t offset = 0;
@@ -158,8 +159,8 @@ rc parts_open(parts *p, const block_io *io, uint64_t bytes, block_kind kind, uin
     if (table_bytes > bytes - TAIL_BYTES)
         return FAIL(e, RC_CORRUPT, "the table of a block is damaged");
     if (table_bytes + TAIL_BYTES > guess) {
-        code = read_range(p, bytes - TAIL_BYTES - table_bytes, table_bytes + TAIL_BYTES, mem, &end,
-                          e);
+        code =
+            read_range(p, bytes - TAIL_BYTES - table_bytes, table_bytes + TAIL_BYTES, mem, &end, e);
         if (code != RC_OK) return code;
         p->bytes_read += end.n;
     } else {
@@ -186,8 +187,10 @@ const part_entry *parts_find(const parts *p, uint32_t id) {
     size_t lo = 0, hi = p->count;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (p->entries[mid].id < id) lo = mid + 1;
-        else hi = mid;
+        if (p->entries[mid].id < id)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo < p->count && p->entries[lo].id == id ? &p->entries[lo] : NULL;
 }
@@ -246,7 +249,8 @@ rc parts_get(parts *p, uint32_t id, arena *mem, str *ret, err *e) {
     char *copy = arena_try_raw(mem, x->raw_bytes, 16);
     if (copy) memcpy(copy, to, x->raw_bytes);
     mem_free(to);
-    if (!copy) return FAIL(e, RC_LIMIT, "no memory for %u bytes of a block", (unsigned)x->raw_bytes);
+    if (!copy)
+        return FAIL(e, RC_LIMIT, "no memory for %u bytes of a block", (unsigned)x->raw_bytes);
     *ret = str_make(copy, x->raw_bytes);
     return RC_OK;
 }

@@ -29,10 +29,10 @@ typedef struct part_entry {
 typedef struct parts_writer {
     buf *out; /* borrowed; where the parts go */
     int level;
-    uint32_t id;  /* of the open part */
-    size_t from;  /* its start */
-    size_t base;  /* of the payload in out */
-    void *zstd;   /* context, made at the first use */
+    uint32_t id; /* of the open part */
+    size_t from; /* its start */
+    size_t base; /* of the payload in out */
+    void *zstd;  /* context, made at the first use */
     VEC(part_entry) parts;
     bool ok; /* false once out is full or memory is out */
 } parts_writer;
@@ -49,7 +49,7 @@ MUST_CHECK bool parts_end(parts_writer *w, block_kind kind, uint8_t version);
 /* --- reading --- */
 typedef struct parts {
     const block_io *io;
-    block_cache *cache; /* may be NULL: set after parts_open */
+    block_cache *cache;  /* may be NULL: set after parts_open */
     part_entry *entries; /* by id */
     size_t count;
     uint8_t version;
@@ -62,8 +62,8 @@ MUST_CHECK rc parts_open(parts *p, const block_io *io, uint64_t bytes, block_kin
                          uint8_t version, arena *mem, err *e);
 void parts_close(parts *p);
 const part_entry *parts_find(const parts *p, uint32_t id);
-/* The bytes of a part: in mem, in the block's memory or pinned in the cache until parts_close. Empty
- * when there is no such part. */
+/* The bytes of a part: in mem, in the block's memory or pinned in the cache until parts_close.
+ * Empty when there is no such part. */
 MUST_CHECK rc parts_get(parts *p, uint32_t id, arena *mem, str *ret, err *e);
 /* Columns of a part; count values of zero / empty when the part is missing. */
 MUST_CHECK rc parts_i64(parts *p, uint32_t id, size_t count, arena *mem, int64_t **ret, err *e);
