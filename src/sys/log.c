@@ -23,6 +23,8 @@ static struct {
     atomic_int threshold;
     int fd;                                 /* set before threads start */
     sys_clock clock;                        /* likewise */
+    sys_log_tee_fn tee;                     /* likewise */
+    void *tee_ctx;
     event_count events[SYS_LOG_EVENTS + 1]; /* the last one: all events beyond */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .threshold = SYS_LOG_WARN, .fd = STDERR_FILENO};
 
@@ -41,6 +43,18 @@ void sys_log_setup(sys_log_level threshold, int fd, sys_clock clock) {
 
 bool sys_log_on(sys_log_level level) {
     return (int)level >= atomic_load_explicit(&state.threshold, memory_order_relaxed);
+}
+
+void sys_log_threshold(sys_log_level threshold) {
+    MUST((unsigned)threshold < ARRAY_LEN(LEVELS));
+    atomic_store(&state.threshold, (int)threshold);
+}
+
+void sys_log_tee(sys_log_tee_fn fn, void *ctx) {
+    pthread_mutex_lock(&state.lock);
+    state.tee = fn;
+    state.tee_ctx = ctx;
+    pthread_mutex_unlock(&state.lock);
 }
 
 bool sys_log_level_from(str name, sys_log_level *ret) {
@@ -113,9 +127,11 @@ void sys_log_write(sys_log_level level, const char *event, const sys_log_field *
     pthread_mutex_unlock(&state.lock);
     if (!write) return;
 
+    wall_ns now = clock.ops->wall(clock.ctx);
+    if (state.tee) state.tee(state.tee_ctx, now.ns, level, event, fields, count);
     buf b;
     buf_init(&b, SYS_LOG_LINE_BYTES - CUT.n - 1);
-    put_time(&b, clock.ops->wall(clock.ctx));
+    put_time(&b, now);
     buf_fmt(&b, " level=%.*s event=%s", STR_ARG(LEVELS[level]), event);
     if (suppressed) buf_fmt(&b, " suppressed=%" PRIu64, suppressed);
     bool cut = false;

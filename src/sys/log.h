@@ -54,6 +54,12 @@ void sys_log_write(sys_log_level level, const char *event, const sys_log_field *
 bool sys_log_on(sys_log_level level); /* would a line of this level be written? */
 /* Before threads start. The default: SYS_LOG_WARN, descriptor 2, SYS_CLOCK_REAL. */
 void sys_log_setup(sys_log_level threshold, int fd, sys_clock clock);
+void sys_log_threshold(sys_log_level threshold); /* any time */
+/* Every line that is written also goes to fn, on the thread that logs (NULL: no more). fn must not
+ * log. Before threads start and after they ended. */
+typedef void (*sys_log_tee_fn)(void *ctx, int64_t wall_ns, sys_log_level level, const char *event,
+                               const sys_log_field *fields, size_t count);
+void sys_log_tee(sys_log_tee_fn fn, void *ctx);
 /* "debug", "info", "warn", "error", "off". */
 bool sys_log_level_from(str name, sys_log_level *ret);
 
