@@ -116,9 +116,10 @@ net_role auth_role_of(const auth_table *t, str token) {
     return known ? found : t->anonymous;
 }
 
-rc auth_make_token(char ret_token[AUTH_TOKEN_CHARS + 1],
-                   char ret_hash_hex[2 * AUTH_HASH_BYTES + 1], err *e) {
-    static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+rc auth_make_token(char ret_token[AUTH_TOKEN_CHARS + 1], char ret_hash_hex[2 * AUTH_HASH_BYTES + 1],
+                   err *e) {
+    static const char ALPHABET[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     unsigned char noise[AUTH_TOKEN_CHARS - 3];
     if (RAND_bytes(noise, sizeof noise) != 1)
         return FAIL(e, RC_IO, "the system gives no random numbers");

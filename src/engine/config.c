@@ -72,7 +72,8 @@ static rc put_reference(str inside, buf *out, err *e) {
         name[n.n] = '\0';
         const char *value = sys_env(name);
         if (!value) return FAIL(e, RC_INVALID, "${env:%s}: the variable is not set", name);
-        return buf_put(out, str_c(value)) ? RC_OK : FAIL(e, RC_LIMIT, "${env:%s} is too long", name);
+        return buf_put(out, str_c(value)) ? RC_OK
+                                          : FAIL(e, RC_LIMIT, "${env:%s} is too long", name);
     }
     if (str_starts(inside, S("file:"))) {
         str path = str_from(inside, 5);
@@ -185,8 +186,8 @@ static rc check_choice(const config_row *row, str text, err *e) {
     while (str_next(&rest, '|', &word)) {
         if (str_eq(word, text)) return RC_OK;
     }
-    FAIL(e, RC_INVALID, "%.*s: '%.*s' is not one of %.*s", STR_ARG(row->key),
-         (int)MIN(text.n, 80), text.p, STR_ARG(row->values));
+    FAIL(e, RC_INVALID, "%.*s: '%.*s' is not one of %.*s", STR_ARG(row->key), (int)MIN(text.n, 80),
+         text.p, STR_ARG(row->values));
     nearest best = {.given = text};
     nearest_word(&best, row->values, '|');
     if (best.name.n > 0) err_hint(e, "did you mean '%.*s'?", STR_ARG(best.name));

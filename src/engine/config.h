@@ -30,7 +30,7 @@ MUST_CHECK rc config_set(config *c, str key, str value, err *e);
  * on other than loopback addresses without tokens unless auth.allow_anonymous. */
 MUST_CHECK rc config_check(const config *c, err *e);
 MUST_CHECK bool config_put(const config *c, bool with_help,
-                           buf *out);     /* YAML that loads back equal */
+                           buf *out);      /* YAML that loads back equal */
 MUST_CHECK bool config_put_docs(buf *out); /* docs/configuration.md */
 /* A key whose value differs and that only a start takes over, "" when there is none. */
 str config_needs_restart(const config *before, const config *after);

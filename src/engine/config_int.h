@@ -34,11 +34,11 @@ extern const size_t CONFIG_SECTION_COUNT;
 enum { CONFIG_ROWS_MAX = 96 };
 
 typedef struct config_value {
-    int64_t number;       /* BOOL, INT, DURATION (ns), BYTES */
-    str text;             /* TEXT, PATH, ADDRESS, CHOICE: expanded; numbers: as written */
-    str raw;              /* as written, references unexpanded */
-    const str *list;      /* LIST: expanded */
-    const str *raw_list;  /* LIST: as written */
+    int64_t number;      /* BOOL, INT, DURATION (ns), BYTES */
+    str text;            /* TEXT, PATH, ADDRESS, CHOICE: expanded; numbers: as written */
+    str raw;             /* as written, references unexpanded */
+    const str *list;     /* LIST: expanded */
+    const str *raw_list; /* LIST: as written */
     size_t count;
 } config_value;
 

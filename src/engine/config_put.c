@@ -1,11 +1,31 @@
 /* config_put.c - a configuration as YAML that loads back equal, and the page of documentation. Both
  * walk the table. References (${env:X}) are printed as written, never what they stand for. */
-#include "base/num.h"
+#include "base/utf8.h"
 #include "engine/config_int.h"
 
 enum { LINE_WIDTH = 92 };
 
-/* Double-quoted YAML takes JSON's escapes. Plain where nothing can be mistaken. */
+/* Double-quoted YAML. It takes raw only what it calls printable, and reads some other characters as
+ * line ends: everything that is in doubt is escaped. */
+static void put_quoted(str s, buf *out) {
+    buf_putc(out, '"');
+    for (size_t at = 0; at < s.n;) {
+        size_t from = at;
+        uint32_t c = utf8_next(s, &at);
+        if (c == UTF8_BAD) c = 0xFFFD;
+        bool raw =
+            (c >= 0x20 && c <= 0x7E) || (c >= 0xA0 && c < 0xD800 && c != 0x2028 && c != 0x2029);
+        if (c == '"' || c == '\\')
+            buf_fmt(out, "\\%c", (char)c);
+        else if (raw)
+            buf_put(out, str_sub(s, from, at - from));
+        else
+            buf_fmt(out, c <= 0xFFFF ? "\\u%04" PRIX32 : "\\U%08" PRIX32, c);
+    }
+    buf_putc(out, '"');
+}
+
+/* Plain where nothing can be mistaken. */
 static void put_scalar(const config_row *row, str s, buf *out) {
     bool plain = row->kind == KIND_BOOL || row->kind == KIND_INT || row->kind == KIND_DURATION ||
                  row->kind == KIND_BYTES || row->kind == KIND_CHOICE;
@@ -13,7 +33,7 @@ static void put_scalar(const config_row *row, str s, buf *out) {
     if (plain && s.n > 0)
         buf_put(out, s);
     else
-        buf_json(out, s);
+        put_quoted(s, out);
 }
 
 /* "# text" wrapped at blanks. */
@@ -35,9 +55,9 @@ static void put_comment(str text, unsigned indent, buf *out) {
 
 static const char *kind_name(config_kind k) {
     static const char *const names[] = {
-        [KIND_BOOL] = "true or false", [KIND_INT] = "integer",  [KIND_DURATION] = "duration",
-        [KIND_BYTES] = "size",         [KIND_TEXT] = "text",    [KIND_PATH] = "path",
-        [KIND_ADDRESS] = "address",    [KIND_CHOICE] = "word",  [KIND_LIST] = "list of texts"};
+        [KIND_BOOL] = "true or false", [KIND_INT] = "integer", [KIND_DURATION] = "duration",
+        [KIND_BYTES] = "size",         [KIND_TEXT] = "text",   [KIND_PATH] = "path",
+        [KIND_ADDRESS] = "address",    [KIND_CHOICE] = "word", [KIND_LIST] = "list of texts"};
     return names[k];
 }
 
@@ -49,7 +69,7 @@ static void put_value(const config_row *row, const config_value *v, buf *out) {
     buf_putc(out, '[');
     for (size_t i = 0; i < v->count; i++) {
         if (i > 0) buf_put(out, S(", "));
-        buf_json(out, v->raw_list[i]);
+        put_quoted(v->raw_list[i], out);
     }
     buf_putc(out, ']');
 }

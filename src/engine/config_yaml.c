@@ -28,7 +28,8 @@ static str scalar(const yaml_node_t *n) {
 }
 
 static bool is_null(const yaml_node_t *n) {
-    if (n->type != YAML_SCALAR_NODE || n->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) return false;
+    if (n->type != YAML_SCALAR_NODE || n->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return false;
     str s = scalar(n);
     return s.n == 0 || str_eq(s, S("~")) || str_eq(s, S("null"));
 }
@@ -36,15 +37,14 @@ static bool is_null(const yaml_node_t *n) {
 static rc take_items(reader *r, const yaml_node_t *n, size_t row) {
     size_t count = (size_t)(n->data.sequence.items.top - n->data.sequence.items.start);
     if (count > CONFIG_LIST_MAX) {
-        return at_node(r, n,
-                       FAIL(r->e, RC_INVALID, "%zu entries, at most %d are taken", count,
-                            CONFIG_LIST_MAX));
+        return at_node(
+            r, n,
+            FAIL(r->e, RC_INVALID, "%zu entries, at most %d are taken", count, CONFIG_LIST_MAX));
     }
     str *items = arena_try_new_n(&r->c->mem, str, count);
     if (!items) return FAIL(r->e, RC_LIMIT, "the configuration is too large");
     for (size_t i = 0; i < count; i++) {
-        const yaml_node_t *item =
-            yaml_document_get_node(r->doc, n->data.sequence.items.start[i]);
+        const yaml_node_t *item = yaml_document_get_node(r->doc, n->data.sequence.items.start[i]);
         if (item->type != YAML_SCALAR_NODE) {
             rc code = FAIL(r->e, RC_INVALID, "%.*s: an entry must be a text",
                            STR_ARG(CONFIG_ROWS[row].key));

@@ -6,8 +6,8 @@
  * closes and waits for every acknowledgement, workers end, the store closes.
  *
  * Two pools of workers: one decodes large requests, one runs queries. A slow query then never holds
- * up an acknowledgement. A ticker thread samples rates, hands on own telemetry and gives free memory
- * back after a burst. */
+ * up an acknowledgement. A ticker thread samples rates, hands on own telemetry and gives free
+ * memory back after a burst. */
 #include <stdatomic.h>
 
 #include "base/mem.h"
@@ -122,23 +122,23 @@ static void on_store_event(void *ctx, const char *event, str detail) {
 
 static rc open_store(engine *g, err *e) {
     const config *c = g->config;
-    store_opts o = {
-        .dir = config_text(c, "data.dir"),
-        .cold_dir = config_text(c, "data.cold_dir"),
-        .read_only = g->read_only,
-        .hot_days = (uint32_t)config_int(c, "retention.hot_days"),
-        .cold_days = (uint32_t)config_int(c, "retention.cold_days"),
-        .max_bytes = config_bytes(c, "retention.max_bytes"),
-        .min_free_bytes = config_bytes(c, "retention.min_free"),
-        .journal_bytes = config_bytes(c, "store.journal"),
-        .journal_age_s = (uint32_t)(config_duration_ns(c, "store.journal_age") / 1000000000),
-        .compaction_backlog_bytes = config_bytes(c, "store.backlog"),
-        .queue_bytes = config_bytes(c, "store.queue"),
-        .cache_bytes = config_bytes(c, "store.cache"),
-        .fs = &SYS_FS_REAL,
-        .clock = &SYS_CLOCK_REAL,
-        .on_event = on_store_event,
-        .on_event_ctx = g};
+    store_opts o = {.dir = config_text(c, "data.dir"),
+                    .cold_dir = config_text(c, "data.cold_dir"),
+                    .read_only = g->read_only,
+                    .hot_days = (uint32_t)config_int(c, "retention.hot_days"),
+                    .cold_days = (uint32_t)config_int(c, "retention.cold_days"),
+                    .max_bytes = config_bytes(c, "retention.max_bytes"),
+                    .min_free_bytes = config_bytes(c, "retention.min_free"),
+                    .journal_bytes = config_bytes(c, "store.journal"),
+                    .journal_age_s =
+                        (uint32_t)(config_duration_ns(c, "store.journal_age") / 1000000000),
+                    .compaction_backlog_bytes = config_bytes(c, "store.backlog"),
+                    .queue_bytes = config_bytes(c, "store.queue"),
+                    .cache_bytes = config_bytes(c, "store.cache"),
+                    .fs = &SYS_FS_REAL,
+                    .clock = &SYS_CLOCK_REAL,
+                    .on_event = on_store_event,
+                    .on_event_ctx = g};
     return store_open(&o, &g->store, e);
 }
 
@@ -169,14 +169,13 @@ static void on_access(void *ctx, const net_access *a) {
                SYS_LOG_INT("grpc_status", a->grpc_status),
                SYS_LOG_INT("request_bytes", (int64_t)a->request_bytes),
                SYS_LOG_INT("response_bytes", (int64_t)a->response_bytes),
-               SYS_LOG_INT("took_us", a->duration_ns / 1000),
-               SYS_LOG_INT("http", a->http_version));
+               SYS_LOG_INT("took_us", a->duration_ns / 1000), SYS_LOG_INT("http", a->http_version));
 }
 
 static void add_listen(engine *g, engine_listener l, str host, uint16_t port, net_tls tls,
                        uint32_t group) {
-    g->listens[g->listen_count] =
-        (net_listen){.host = host.n > 0 ? host : S("0.0.0.0"), .port = port, .tls = tls, .group = group};
+    g->listens[g->listen_count] = (net_listen){
+        .host = host.n > 0 ? host : S("0.0.0.0"), .port = port, .tls = tls, .group = group};
     g->listen_index[l] = ++g->listen_count;
 }
 
@@ -189,8 +188,7 @@ static void choose_listeners(engine *g) {
         str host;
         uint16_t port;
         if (!config_address(g->config, LISTENER_KEYS[l], &host, &port)) continue;
-        uint32_t group =
-            l == ENGINE_API ? ENGINE_GROUP_API | ENGINE_GROUP_OTLP : ENGINE_GROUP_OTLP;
+        uint32_t group = l == ENGINE_API ? ENGINE_GROUP_API | ENGINE_GROUP_OTLP : ENGINE_GROUP_OTLP;
         add_listen(g, (engine_listener)l, host, port, listener_tls(g->config, (engine_listener)l),
                    group);
     }
@@ -221,8 +219,7 @@ static rc new_server(engine *g, err *e) {
                    .max_header_bytes = (uint32_t)config_bytes(c, "limits.header_bytes"),
                    .max_headers = (uint32_t)config_int(c, "limits.headers"),
                    .max_body_bytes = config_bytes(c, "limits.body"),
-                   .max_decompression_ratio =
-                       (uint32_t)config_int(c, "limits.decompression_ratio"),
+                   .max_decompression_ratio = (uint32_t)config_int(c, "limits.decompression_ratio"),
                    .max_inflight_bytes = config_bytes(c, "limits.inflight"),
                    .header_timeout_ms =
                        (uint32_t)(config_duration_ns(c, "limits.header_timeout") / 1000000),
@@ -378,14 +375,15 @@ static rc build(engine *g, err *e) {
     const config *c = g->config;
     rc code = open_store(g, e);
     size_t jobs = (size_t)config_int(c, "limits.jobs");
-    unsigned workers = worker_threads(g);
+    unsigned threads = worker_threads(g);
     if (code == RC_OK) code = auth_new(c, g->anonymous, g->local_token, &g->auth, e);
-    if (code == RC_OK) code = workers_new("fl-decode", g->read_only ? 1 : workers, jobs, &g->decode, e);
-    if (code == RC_OK) code = workers_new("fl-query", workers, QUERY_QUEUE_MAX, &g->query, e);
+    if (code == RC_OK)
+        code = workers_new("fl-decode", g->read_only ? 1 : threads, jobs, &g->decode, e);
+    if (code == RC_OK) code = workers_new("fl-query", threads, QUERY_QUEUE_MAX, &g->query, e);
     if (code != RC_OK) return code;
     g->taps = taps_new(g->query);
     /* Loops, decoders, and the few threads of syslog, tail and own telemetry. */
-    code = intake_new(g->store, g->taps, net_threads(g) + workers + 3, &g->clock, &g->intake, e);
+    code = intake_new(g->store, g->taps, net_threads(g) + threads + 3, &g->clock, &g->intake, e);
     if (code != RC_OK) return code;
     arena_mark mark = arena_save(&g->mem);
     str instance = str_fmt(&g->mem, "%" PRId64, sys_process_id());
@@ -527,8 +525,8 @@ rc engine_offload(engine *g, void (*fn)(void *arg), void *arg) {
     return workers_run(g->query, fn, arg);
 }
 
-rc engine_tap_add(engine *g, void (*fn)(void *ctx, const log_batch *b), void *ctx,
-                  engine_tap **ret, err *e) {
+rc engine_tap_add(engine *g, void (*fn)(void *ctx, const log_batch *b), void *ctx, engine_tap **ret,
+                  err *e) {
     return taps_add(g->taps, fn, ctx, ret, e);
 }
 

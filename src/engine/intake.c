@@ -5,12 +5,12 @@
  * of it with RC_LIMIT. So memory is bounded whatever senders do, and they are told to come back
  * rather than held (peers that answer 500 here make clients drop data).
  *
- * Miners. A miner serves one thread at a time. They lie on a stack under a lock; whoever mines takes
- * the top one and puts it back, so that few threads use few miners and the warm one is used first.
- * Their memory is bounded (MINERS_BYTES over all), and what a miner cannot keep is no loss: shape
- * and slots of a line come from the line alone. A line that could not be mined at all (no miner is
- * free, its body is no text or too long, memory of the batch is used up) is stored as it is and
- * counted.
+ * Miners. A miner serves one thread at a time. They lie on a stack under a lock; whoever mines
+ * takes the top one and puts it back, so that few threads use few miners and the warm one is used
+ * first. Their memory is bounded (MINERS_BYTES over all), and what a miner cannot keep is no loss:
+ * shape and slots of a line come from the line alone. A line that could not be mined at all (no
+ * miner is free, its body is no text or too long, memory of the batch is used up) is stored as it
+ * is and counted.
  *
  * Answers. `done` is called from the store's acknowledgement, on its thread; copies for followers
  * are handed out then, so a follower never sees what was not stored. */
@@ -174,7 +174,8 @@ static uint64_t mine_logs(intake *in, log_batch *b) {
 static void note_service(intake *in, const resource *r, const resource **last) {
     if (r == *last || !r) return;
     *last = r;
-    if (r->service.n > 0) IGNORE(map64_put(&in->services, str_hash(r->service), NULL)); /* "at least" */
+    if (r->service.n > 0)
+        IGNORE(map64_put(&in->services, str_hash(r->service), NULL)); /* "at least" */
 }
 
 static void note_services(intake *in, const telemetry *t) {
@@ -324,7 +325,8 @@ void intake_put(intake *in, telemetry *t, bool own, ingest_done done, void *done
     if (code == RC_OK) return;
     telemetry_free(t);
     err e = {0};
-    FAIL(&e, code, "%s", code == RC_AGAIN ? "the store's queue is full" : "the store takes nothing");
+    FAIL(&e, code, "%s",
+         code == RC_AGAIN ? "the store's queue is full" : "the store takes nothing");
     finish(p, code, &e);
 }
 

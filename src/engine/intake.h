@@ -31,10 +31,10 @@ typedef struct intake_counts {
     uint64_t records[SIGNAL_COUNT]; /* acknowledged */
     uint64_t requests, bytes;       /* acknowledged; bytes of request bodies */
     uint64_t refused_memory, refused_queue, refused_closed, refused_large, failed; /* telemetries */
-    uint64_t records_refused;   /* of all these */
-    uint64_t not_mined;         /* log records stored without a shape */
+    uint64_t records_refused; /* of all these */
+    uint64_t not_mined;       /* log records stored without a shape */
     uint64_t shapes, miner_bytes, evicted, overflow;
-    uint64_t services;          /* different service names since start, at least */
+    uint64_t services; /* different service names since start, at least */
     size_t memory_bytes, memory_max_bytes, waiting;
     uint64_t acks;
     int64_t ack_sum_ns, ack_max_ns; /* from put to acknowledgement */

@@ -1,5 +1,5 @@
-/* metrics.c - the figures in Prometheus' text format, version 0.0.4: names faultline_* with unit and
- * _total as its conventions want, process_* as its client libraries have them. */
+/* metrics.c - the figures in Prometheus' text format, version 0.0.4: names faultline_* with unit
+ * and _total as its conventions want, process_* as its client libraries have them. */
 #include "engine/figures.h"
 
 static const char *const SIGNALS[SIGNAL_COUNT] = {"logs", "spans", "metrics", "profiles"};
@@ -41,21 +41,23 @@ static void put_receivers(buf *out, const engine_figures *f) {
         {"faultline_receiver_records_total", "Records decoded", offsetof(receiver_counts, records)},
         {"faultline_receiver_accepted_records_total", "Records durable and acknowledged",
          offsetof(receiver_counts, accepted)},
-        {"faultline_receiver_rejected_records_total", "Records refused one by one (partial success)",
-         offsetof(receiver_counts, rejected)},
+        {"faultline_receiver_rejected_records_total",
+         "Records refused one by one (partial success)", offsetof(receiver_counts, rejected)},
         {"faultline_receiver_refused_records_total", "Records of requests answered with a failure",
          offsetof(receiver_counts, refused)},
         {"faultline_receiver_invalid_requests_total", "Requests that could not be decoded",
          offsetof(receiver_counts, invalid_requests)},
-        {"faultline_receiver_dropped_records_total", "Records of protocols without an answer that "
-                                                     "found no room",
+        {"faultline_receiver_dropped_records_total",
+         "Records of protocols without an answer that "
+         "found no room",
          offsetof(receiver_counts, dropped)}};
     for (size_t r = 0; r < ARRAY_LEN(ROWS); r++) {
         head(out, ROWS[r].name, COUNTER, ROWS[r].help);
         for (size_t i = 0; i < f->receiver_count; i++) {
             uint64_t v;
             memcpy(&v, (const char *)&f->receivers[i].n + ROWS[r].offset, sizeof v);
-            buf_fmt(out, "%s{receiver=\"%s\"} %" PRIu64 "\n", ROWS[r].name, f->receivers[i].name, v);
+            buf_fmt(out, "%s{receiver=\"%s\"} %" PRIu64 "\n", ROWS[r].name, f->receivers[i].name,
+                    v);
         }
     }
 }
@@ -91,8 +93,8 @@ static void put_intake(buf *out, const engine_figures *f) {
     one_u64(out, "faultline_services", GAUGE, "Different service names since start, at least",
             n->services);
     one_u64(out, "faultline_mine_shapes", GAUGE, "Log shapes kept by the miners", n->shapes);
-    one_u64(out, "faultline_mine_evicted_total", COUNTER, "Log shapes dropped to stay within bounds",
-            n->evicted);
+    one_u64(out, "faultline_mine_evicted_total", COUNTER,
+            "Log shapes dropped to stay within bounds", n->evicted);
     one_u64(out, "faultline_mine_overflow_records_total", COUNTER,
             "Log records whose shape the miners did not keep (the records are stored with it)",
             n->overflow);
@@ -110,7 +112,8 @@ static void put_store(buf *out, const engine_figures *f) {
         {"faultline_store_journal_records", "Records not compacted yet",
          offsetof(store_signal_stats, records_journal)},
         {"faultline_store_blocks", "Blocks", offsetof(store_signal_stats, blocks)},
-        {"faultline_store_signal_bytes", "Bytes on disk", offsetof(store_signal_stats, bytes_on_disk)},
+        {"faultline_store_signal_bytes", "Bytes on disk",
+         offsetof(store_signal_stats, bytes_on_disk)},
         {"faultline_store_raw_bytes", "Bytes of the records as received",
          offsetof(store_signal_stats, raw_bytes)}};
     for (size_t r = 0; r < ARRAY_LEN(ROWS); r++) {
@@ -140,23 +143,25 @@ static void put_store(buf *out, const engine_figures *f) {
     one_u64(out, "faultline_store_queue_max_bytes", GAUGE, "Their maximum (store.queue)",
             s->queue_max_bytes);
     one_u64(out, "faultline_store_compactions_total", COUNTER, "Compactions done", s->compactions);
-    one_u64(out, "faultline_store_compaction_backlog_bytes", GAUGE, "Journals waiting for compaction",
-            s->compaction_backlog_bytes);
-    one_u64(out, "faultline_store_expired_partitions_total", COUNTER, "Partitions deleted by retention",
-            s->expired_partitions);
-    one_u64(out, "faultline_store_damaged_blocks", GAUGE, "Blocks found damaged", s->damaged_blocks);
+    one_u64(out, "faultline_store_compaction_backlog_bytes", GAUGE,
+            "Journals waiting for compaction", s->compaction_backlog_bytes);
+    one_u64(out, "faultline_store_expired_partitions_total", COUNTER,
+            "Partitions deleted by retention", s->expired_partitions);
+    one_u64(out, "faultline_store_damaged_blocks", GAUGE, "Blocks found damaged",
+            s->damaged_blocks);
     one_u64(out, "faultline_store_disk_bytes", GAUGE, "Bytes of all files", s->disk_bytes);
     one_u64(out, "faultline_store_disk_free_bytes", GAUGE, "Free bytes of the disk",
             s->disk_free_bytes);
-    one_u64(out, "faultline_store_disk_full", GAUGE, "1 when the disk refused a write for lack of room",
-            s->disk_full);
+    one_u64(out, "faultline_store_disk_full", GAUGE,
+            "1 when the disk refused a write for lack of room", s->disk_full);
     one_u64(out, "faultline_store_cache_bytes", GAUGE, "Decoded columns kept for queries",
             s->cache_bytes);
 }
 
 static void put_net(buf *out, const engine_figures *f) {
     const net_counts *n = &f->net;
-    one_u64(out, "faultline_net_connections_total", COUNTER, "Connections accepted", n->connections);
+    one_u64(out, "faultline_net_connections_total", COUNTER, "Connections accepted",
+            n->connections);
     one_u64(out, "faultline_net_connections_open", GAUGE, "Connections open", n->connections_open);
     one_u64(out, "faultline_net_requests_total", COUNTER, "Requests", n->requests);
     one_u64(out, "faultline_net_requests_open", GAUGE, "Requests without their answer yet",
@@ -174,8 +179,8 @@ static void put_net(buf *out, const engine_figures *f) {
     labelled(out, "faultline_net_refused_total", "reason=\"h2_flood\"", n->h2_floods);
 }
 
-static void put_pool(buf *out, const char *name, const char *type, const char *help, uint64_t decode,
-                     uint64_t query) {
+static void put_pool(buf *out, const char *name, const char *type, const char *help,
+                     uint64_t decode, uint64_t query) {
     head(out, name, type, help);
     buf_fmt(out, "%s{pool=\"decode\"} %" PRIu64 "\n%s{pool=\"query\"} %" PRIu64 "\n", name, decode,
             name, query);
@@ -183,7 +188,8 @@ static void put_pool(buf *out, const char *name, const char *type, const char *h
 
 static void put_engine(buf *out, const engine_figures *f) {
     const workers_counts *d = &f->decode, *q = &f->query;
-    put_pool(out, "faultline_workers_threads", GAUGE, "Threads of the pool", d->threads, q->threads);
+    put_pool(out, "faultline_workers_threads", GAUGE, "Threads of the pool", d->threads,
+             q->threads);
     put_pool(out, "faultline_workers_busy", GAUGE, "Threads at work", d->busy, q->busy);
     put_pool(out, "faultline_workers_queue", GAUGE, "Jobs waiting", d->depth, q->depth);
     put_pool(out, "faultline_workers_queue_max", GAUGE, "Jobs that may wait", d->queue_max,

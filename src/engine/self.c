@@ -20,7 +20,7 @@ static const int64_t MUTED_NS = INT64_C(30) * 1000000000;
 struct self_telemetry {
     intake *in;
     sys_clock clock;
-    sys_lock *lock;   /* guards waiting and what is built in it */
+    sys_lock *lock;     /* guards waiting and what is built in it */
     telemetry *waiting; /* NULL: nothing */
     resource *resource; /* in waiting's arena */
     str version, instance;
@@ -113,12 +113,10 @@ static str body_of(arena *mem, const char *event, const sys_log_field *fields, s
     return got;
 }
 
-static bool add_log(self_telemetry *s, int64_t wall_ns, sys_log_level level, const char *event,
+static bool add_log(self_telemetry *s, int64_t at_ns, sys_log_level level, const char *event,
                     const sys_log_field *fields, size_t count) {
-    static const uint8_t SEVERITY[] = {[SYS_LOG_DEBUG] = 5,
-                                       [SYS_LOG_INFO] = 9,
-                                       [SYS_LOG_WARN] = 13,
-                                       [SYS_LOG_ERROR] = 17};
+    static const uint8_t SEVERITY[] = {
+        [SYS_LOG_DEBUG] = 5, [SYS_LOG_INFO] = 9, [SYS_LOG_WARN] = 13, [SYS_LOG_ERROR] = 17};
     telemetry *t = collecting(s);
     if (!t || t->logs.count >= WAITING_LOGS_MAX) return false;
     arena *mem = &t->logs.mem;
@@ -131,7 +129,7 @@ static bool add_log(self_telemetry *s, int64_t wall_ns, sys_log_level level, con
         bool empty = fields[i].kind == SYS_LOG_TEXT && fields[i].text.n == 0;
         if (!empty && put_attr(mem, &fields[i], &attrs[n])) n++;
     }
-    r->ts_ns = r->observed_ns = wall_ns;
+    r->ts_ns = r->observed_ns = at_ns;
     r->body = r->raw = body_of(mem, event, fields, count);
     r->event_name = str_dup(mem, str_c(event));
     r->severity = SEVERITY[level];
@@ -149,14 +147,14 @@ static bool is_muted(self_telemetry *s) {
     return s->clock.ops->mono(s->clock.ctx).ns < atomic_load(&s->muted_until);
 }
 
-void self_on_log(void *ctx, int64_t wall_ns, sys_log_level level, const char *event,
+void self_on_log(void *ctx, int64_t at_ns, sys_log_level level, const char *event,
                  const sys_log_field *fields, size_t count) {
     self_telemetry *s = ctx;
     if (level < SYS_LOG_INFO || !atomic_load(&s->logs_on) || is_muted(s)) return;
     /* Compaction of a journal that holds own lines must not write a line that fills a journal. */
     if (strcmp(event, ENGINE_EVENT[ENGINE_EVENT_STORE_EVENT].name) == 0) return;
     sys_lock_take(s->lock);
-    bool kept = add_log(s, wall_ns, level, event, fields, count);
+    bool kept = add_log(s, at_ns, level, event, fields, count);
     sys_lock_give(s->lock);
     atomic_fetch_add(kept ? &s->logs : &s->dropped, 1);
 }
@@ -187,7 +185,8 @@ static bool add_span(self_telemetry *s, const net_access *a) {
     x->status = failed ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET;
     attrs[0] = attribute_text_of(S("http.request.method"), str_dup(mem, a->method));
     attrs[1] = attribute_text_of(S("url.path"), str_dup(mem, a->path));
-    attrs[2] = (attribute){.key = S("http.response.status_code"), .type = ATTR_INT, .num = a->status};
+    attrs[2] =
+        (attribute){.key = S("http.response.status_code"), .type = ATTR_INT, .num = a->status};
     attrs[3] = (attribute){
         .key = S("http.request.body.size"), .type = ATTR_INT, .num = (int64_t)a->request_bytes};
     attrs[4] = (attribute){

@@ -18,7 +18,7 @@ void self_free(self_telemetry *s);
 void self_set(self_telemetry *s, bool logs, uint64_t trace_one_in); /* any time */
 
 /* A sys_log_tee. */
-void self_on_log(void *ctx, int64_t wall_ns, sys_log_level level, const char *event,
+void self_on_log(void *ctx, int64_t at_ns, sys_log_level level, const char *event,
                  const sys_log_field *fields, size_t count);
 void self_on_request(self_telemetry *s, const net_access *a);
 /* Hands on what waits. Called about once a second by one thread, and once at the end. */

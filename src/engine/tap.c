@@ -135,8 +135,8 @@ static bool copy_batch(const log_batch *from, log_batch *to) {
         log_record *b = log_batch_add_over(to);
         if (!b) return false;
         *b = *a;
-        str *texts[] = {&b->raw,     &b->body,    &b->service,       &b->component,
-                        &b->host,    &b->trace_id, &b->span_id,      &b->severity_text,
+        str *texts[] = {&b->raw,        &b->body,      &b->service,  &b->component,
+                        &b->host,       &b->trace_id,  &b->span_id,  &b->severity_text,
                         &b->event_name, &b->trace_bin, &b->span_bin, &b->body_any};
         bool raw_is_body = a->raw.p == a->body.p && a->raw.n == a->body.n;
         for (size_t k = 0; k < ARRAY_LEN(texts); k++) {

@@ -21,9 +21,9 @@ typedef struct event_count {
 static struct {
     pthread_mutex_t lock; /* guards `events` */
     atomic_int threshold;
-    int fd;                                 /* set before threads start */
-    sys_clock clock;                        /* likewise */
-    sys_log_tee_fn tee;                     /* likewise */
+    int fd;             /* set before threads start */
+    sys_clock clock;    /* likewise */
+    sys_log_tee_fn tee; /* likewise */
     void *tee_ctx;
     event_count events[SYS_LOG_EVENTS + 1]; /* the last one: all events beyond */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .threshold = SYS_LOG_WARN, .fd = STDERR_FILENO};

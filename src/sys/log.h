@@ -57,7 +57,7 @@ void sys_log_setup(sys_log_level threshold, int fd, sys_clock clock);
 void sys_log_threshold(sys_log_level threshold); /* any time */
 /* Every line that is written also goes to fn, on the thread that logs (NULL: no more). fn must not
  * log. Before threads start and after they ended. */
-typedef void (*sys_log_tee_fn)(void *ctx, int64_t wall_ns, sys_log_level level, const char *event,
+typedef void (*sys_log_tee_fn)(void *ctx, int64_t at_ns, sys_log_level level, const char *event,
                                const sys_log_field *fields, size_t count);
 void sys_log_tee(sys_log_tee_fn fn, void *ctx);
 /* "debug", "info", "warn", "error", "off". */
