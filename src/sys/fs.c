@@ -20,7 +20,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -185,6 +187,24 @@ static rc real_sync(void *ctx, int fd, err *e) {
     return RC_OK;
 }
 
+static rc real_datasync(void *ctx, int fd, err *e) {
+    (void)ctx;
+    int r;
+    do r = fdatasync(fd);
+    while (r != 0 && errno == EINTR);
+    return r != 0 ? fail_fd(e, errno, "sync", fd) : RC_OK;
+}
+
+static rc real_truncate(void *ctx, int fd, uint64_t size_bytes, err *e) {
+    (void)ctx;
+    if (size_bytes > INT64_MAX)
+        return FAIL(e, RC_INVALID, "file size %" PRIu64 " is too large", size_bytes);
+    int r;
+    do r = ftruncate(fd, (off_t)size_bytes);
+    while (r != 0 && errno == EINTR);
+    return r != 0 ? fail_fd(e, errno, "cut", fd) : RC_OK;
+}
+
 static sys_stat from_stat(const struct stat *st) {
     return (sys_stat){
         .size_bytes = (uint64_t)st->st_size,
@@ -232,6 +252,57 @@ static rc real_unlink(void *ctx, str path, err *e) {
     rc code = to_c(path, &p, e);
     if (code) return code;
     if (unlink(p.c) != 0) return fail_path(e, errno, "remove", p.c);
+    return RC_OK;
+}
+
+static rc real_link(void *ctx, str from, str to, err *e) {
+    (void)ctx;
+    path_buf f, t;
+    rc code = to_c(from, &f, e);
+    if (!code) code = to_c(to, &t, e);
+    if (code) return code;
+    if (link(f.c, t.c) != 0) return fail_path(e, errno, "link", f.c);
+    return RC_OK;
+}
+
+static rc real_rmdir(void *ctx, str path, err *e) {
+    (void)ctx;
+    path_buf p;
+    rc code = to_c(path, &p, e);
+    if (code) return code;
+    if (rmdir(p.c) != 0) return fail_path(e, errno, "remove", p.c);
+    return RC_OK;
+}
+
+/* flock, not fcntl: it belongs to the descriptor, so a second open in this process is refused, too.
+ */
+static rc real_lock(void *ctx, int fd, err *e) {
+    int r;
+    do r = flock(fd, LOCK_EX | LOCK_NB);
+    while (r != 0 && errno == EINTR);
+    char text[32];
+    if (r != 0 && errno == EWOULDBLOCK) {
+        ssize_t n = pread(fd, text, sizeof text, 0);
+        str pid = str_trim(str_make(text, n > 0 ? (size_t)n : 0));
+        return FAIL(e, RC_EXISTS, "in use by process %.*s",
+                    STR_ARG(pid.n ? pid : S("(not named yet)")));
+    }
+    if (r != 0) return fail_fd(e, errno, "lock", fd);
+    int n = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    rc code = real_truncate(ctx, fd, 0, e);
+    return code ? code : real_pwrite(ctx, fd, text, (size_t)n, 0, e);
+}
+
+static rc real_space(void *ctx, str path, uint64_t *ret_total_bytes, uint64_t *ret_free_bytes,
+                     err *e) {
+    (void)ctx;
+    path_buf p;
+    rc code = to_c(path, &p, e);
+    if (code) return code;
+    struct statvfs st;
+    if (statvfs(p.c, &st) != 0) return fail_path(e, errno, "look at", p.c);
+    *ret_total_bytes = (uint64_t)st.f_blocks * st.f_frsize;
+    *ret_free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
     return RC_OK;
 }
 
@@ -304,11 +375,17 @@ static const sys_fs_ops REAL_OPS = {
     .write = real_write,
     .pwrite = real_pwrite,
     .sync = real_sync,
+    .datasync = real_datasync,
+    .truncate = real_truncate,
     .fstat = real_fstat,
     .stat = real_stat,
     .rename = real_rename,
     .unlink = real_unlink,
+    .link = real_link,
     .mkdir = real_mkdir,
+    .rmdir = real_rmdir,
+    .lock = real_lock,
+    .space = real_space,
     .list = real_list,
 };
 
@@ -360,17 +437,26 @@ static rc write_and_sync(const sys_fs *fs, str path, str data, err *e) {
     return code ? code : closed;
 }
 
-/* A rename is durable once the directory is. */
-static rc sync_parent(const sys_fs *fs, str path, err *e) {
-    size_t slash = str_rfind_char(path, '/');
-    str dir = slash == STR_NPOS ? S(".") : slash == 0 ? S("/") : str_sub(path, 0, slash);
+rc sys_sync_dir(const sys_fs *fs, str path, err *e) {
     int fd;
-    rc code = fs->ops->open(fs->ctx, dir, SYS_READ, &fd, e);
+    rc code = fs->ops->open(fs->ctx, path, SYS_READ, &fd, e);
     if (code) return code;
     code = fs->ops->sync(fs->ctx, fd, e);
     IGNORE(fs->ops->close(fs->ctx, fd, NULL)); /* opened for reading */
     return code;
 }
+
+/* A rename is durable once the directory is. */
+static rc sync_parent(const sys_fs *fs, str path, err *e) {
+    size_t slash = str_rfind_char(path, '/');
+    str dir = slash == STR_NPOS ? S(".") : slash == 0 ? S("/") : str_sub(path, 0, slash);
+    return sys_sync_dir(fs, dir, e);
+}
+
+bool sys_is_disk_full(const err *e) {
+    return e->code == RC_IO && (e->sys_errno == ENOSPC || e->sys_errno == EDQUOT);
+}
+bool sys_is_other_device(const err *e) { return e->code == RC_IO && e->sys_errno == EXDEV; }
 
 rc sys_write_file(const sys_fs *fs, str path, str data, err *e) {
     sys_stat st;

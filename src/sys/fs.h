@@ -35,12 +35,23 @@ typedef struct sys_fs_ops {
                 err *e);
     rc (*write)(void *ctx, int fd, const void *from, size_t n, err *e); /* all of it or a failure */
     rc (*pwrite)(void *ctx, int fd, const void *from, size_t n, uint64_t offset, err *e);
+    /* Everything of the file; of a directory (opened SYS_READ): its names. */
     rc (*sync)(void *ctx, int fd, err *e);
+    rc (*datasync)(void *ctx, int fd, err *e); /* data and length, not times */
+    rc (*truncate)(void *ctx, int fd, uint64_t size_bytes, err *e);
     rc (*fstat)(void *ctx, int fd, sys_stat *ret, err *e);
     rc (*stat)(void *ctx, str path, sys_stat *ret, err *e);
     rc (*rename)(void *ctx, str from, str to, err *e);
     rc (*unlink)(void *ctx, str path, err *e);
-    rc (*mkdir)(void *ctx, str path, err *e); /* RC_OK when it exists */
+    rc (*link)(void *ctx, str from, str to, err *e); /* a second name of the same file */
+    rc (*mkdir)(void *ctx, str path, err *e);        /* RC_OK when it exists */
+    rc (*rmdir)(void *ctx, str path, err *e);        /* an empty one */
+    /* Takes the file (open for reading and writing) for this descriptor alone until it is closed
+     * or the process ends, and writes this process' number into it. RC_EXISTS when another
+     * descriptor has it: the message names its process. */
+    rc (*lock)(void *ctx, int fd, err *e);
+    /* Of the file system that holds path: bytes in all, and what this user may still write. */
+    rc (*space)(void *ctx, str path, uint64_t *ret_total_bytes, uint64_t *ret_free_bytes, err *e);
     /* Calls fn once per entry name (not "." and ".."), in byte order of names. */
     rc (*list)(void *ctx, str path, void (*fn)(void *fn_ctx, str name), void *fn_ctx, err *e);
 } sys_fs_ops;
@@ -60,6 +71,10 @@ MUST_CHECK rc sys_read_file(const sys_fs *fs, str path, size_t max_bytes, struct
  * file
  * (/dev/stdout, a FIFO) is written to directly. */
 MUST_CHECK rc sys_write_file(const sys_fs *fs, str path, str data, err *e);
+/* Makes the names in a directory durable. */
+MUST_CHECK rc sys_sync_dir(const sys_fs *fs, str path, err *e);
+bool sys_is_disk_full(const err *e);    /* ENOSPC, EDQUOT */
+bool sys_is_other_device(const err *e); /* EXDEV: rename or link to another file system */
 /* Shell-style glob expansion (*, ?, [], {}, ~), in byte order; calls fn for each match.
  * RC_NOT_FOUND when none. */
 MUST_CHECK rc sys_glob(str pattern, void (*fn)(void *ctx, str path), void *ctx, err *e);

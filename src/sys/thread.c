@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -58,6 +59,9 @@ void sys_thread_join(sys_thread *t) {
     MUST(pthread_join(t->handle, NULL) == 0);
     mem_free(t);
 }
+
+/* On Linux the niceness is a thread's own. Refused at worst: then it competes. */
+void sys_thread_background(void) { IGNORE(setpriority(PRIO_PROCESS, (id_t)gettid(), 10)); }
 
 /* CPU time a container may use, in whole CPUs rounded up: cgroup v2 cpu.max is "QUOTA PERIOD" or
  * "max PERIOD". 0 = no limit stated. */

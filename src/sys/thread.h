@@ -10,6 +10,8 @@ typedef struct sys_thread sys_thread;
 MUST_CHECK rc sys_thread_start(const char *name, void (*fn)(void *ctx), void *ctx, sys_thread **ret,
                                err *e);
 void sys_thread_join(sys_thread *t);
+/* This thread gives way to the others of the machine (nice +10). */
+void sys_thread_background(void);
 unsigned sys_cpu_count(void); /* usable by this process, >= 1 */
 
 typedef struct sys_queue sys_queue;

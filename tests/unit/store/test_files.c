@@ -1,0 +1,95 @@
+/* The engine's files with a real disk: what is appended is there, in this run and the next. */
+#include "files_test.h"
+
+static char dir[64];
+
+static int make_dir(void **state) {
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/faultline-test-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state) {
+    (void)state;
+    char command[256];
+    snprintf(command, sizeof command, "chmod -R u+rwx %s; rm -rf %s", dir, dir);
+    return system(command);
+}
+
+static void what_is_acknowledged_is_there(void **state) {
+    (void)state;
+    store *s = open_at(str_c(dir), NULL);
+    for (unsigned i = 0; i < 20; i++) assert_rc(put(s, i * 10, 10, i * 5), RC_OK);
+    check_exactly(s, 0, 200);
+    store_close(s);
+    s = open_at(str_c(dir), NULL);
+    check_exactly(s, 0, 200);
+    assert_rc(put(s, 200, 100, 1000), RC_OK);
+    check_exactly(s, 0, 300);
+    arena mem;
+    arena_init(&mem, "test", 1 << 20);
+    err e = {0};
+    str data;
+    assert_rc(s->ops->checkpoint(s, S("k17"), &mem, &data, &e), RC_OK);
+    assert_true(str_starts(data, S("data 17 ")));
+    assert_rc(s->ops->checkpoint(s, S("nobody"), &mem, &data, &e), RC_NOT_FOUND);
+    assert_rc(put(s, 17, 1, 99), RC_OK); /* the newer one counts */
+    assert_rc(s->ops->checkpoint(s, S("k17"), &mem, &data, &e), RC_OK);
+    assert_int_equal(data.n, 8 + 99);
+    store_stats st;
+    s->ops->stats(s, &st);
+    assert_int_equal(st.acknowledged, 2);
+    assert_int_equal(st.appended, 2);
+    assert_int_equal(st.queue_bytes, 0);
+    assert_int_equal(st.damaged_blocks, 0);
+    assert_true(st.disk_bytes > 100000 && st.disk_free_bytes > 0);
+    arena_release(&mem);
+    store_close(s);
+}
+
+static void many_appends_share_a_sync(void **state) {
+    (void)state;
+    enum { N = 500 };
+    store *s = open_at(str_c(dir), NULL);
+    static answer a[N];
+    for (unsigned i = 0; i < N; i++) assert_rc(put_begin(s, i, 1, 10, &a[i]), RC_OK);
+    for (unsigned i = 0; i < N; i++) {
+        void *p;
+        assert_rc(sys_queue_pop(a[i].done, &p), RC_OK);
+        assert_rc(a[i].code, RC_OK);
+        sys_queue_free(a[i].done);
+    }
+    store_stats st;
+    s->ops->stats(s, &st);
+    assert_true(st.commits < N);
+    assert_int_equal(st.acknowledged, N);
+    check_exactly(s, 0, N);
+    store_close(s);
+}
+
+static void one_writer_at_a_time(void **state) {
+    (void)state;
+    store *s = open_at(str_c(dir), NULL), *t;
+    store_opts o = opts_at(str_c(dir), NULL);
+    err e = {0};
+    assert_rc(store_open(&o, &t, &e), RC_EXISTS);
+    char pid[32];
+    snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+    assert_true(str_has(str_c(e.msg), str_c(pid)) && str_has(str_c(e.msg), str_c(dir)));
+    assert_rc(put(s, 0, 5, 0), RC_OK);
+    o.read_only = true; /* reading beside it is allowed */
+    assert_rc(store_open(&o, &t, &e), RC_OK);
+    check_exactly(t, 0, 5);
+    assert_rc(put(t, 5, 1, 0), RC_UNSUPPORTED);
+    store_close(t);
+    store_close(s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_acknowledged_is_there, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(many_appends_share_a_sync, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(one_writer_at_a_time, make_dir, remove_dir),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
