@@ -8,7 +8,7 @@ SECONDS ?= 60
 CORES   := $(shell nproc 2>/dev/null || echo 2)
 NINJA   = ninja -j $(CORES) -C
 
-.PHONY: all help deps deps-build demo test check bench fuzz coverage format install clean
+.PHONY: all help deps deps-build demo test check bench fuzz coverage format install deb clean
 
 all: build/build.ninja ## build the program (build/src/app/faultline)
 	@$(NINJA) build
@@ -53,6 +53,9 @@ install: build/build.ninja ## PREFIX=/usr/local DESTDIR=
 	@meson configure build -Dprefix=$(abspath $(PREFIX))
 	@$(NINJA) build
 	@DESTDIR="$(DESTDIR)" meson install -C build --no-rebuild --quiet
+
+deb: all ## make a Debian package: out/faultline_VERSION_ARCH.deb
+	@scripts/deb
 
 clean: ## remove everything that was built
 	@rm -rf build build-clang build-asan build-tsan build-fuzz build-cov out
