@@ -29,7 +29,7 @@ rc store_source_new(store *s, const log_select *base, source *ret, err *e) {
 }
 
 /* ---- spans and edges ---- */
-const block_ops SPAN_BLOCKS = {.kind = BLOCK_SPANS}, EDGE_BLOCKS = {.kind = BLOCK_EDGES};
+const block_ops EDGE_BLOCKS = {.kind = BLOCK_EDGES};
 rc spans_select(store *s, const span_select *q, store_telemetry_sink sink, void *ctx,
                 select_stats *stats, err *e) {
     (void)s, (void)q, (void)sink, (void)ctx, (void)stats;

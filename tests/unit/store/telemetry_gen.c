@@ -1,0 +1,245 @@
+#include "telemetry_gen.h"
+
+#include "base/mem.h"
+#include "codec/otlp.h"
+
+static const char *const WORDS[] = {"checkout", "cart",     "GET /api/v1/items", "",  "0",
+                                    "true",     "10.0.0.1", "caf\xc3\xa9",       "a", "payment"};
+
+str gen_text(arena *mem, rng *r) {
+    switch (rng_below(r, 5)) {
+    case 0:
+        return str_fmt(mem, "id-%" PRIx64, rng_u64(r));
+    case 1:
+        return str_fmt(mem, "%" PRIu64, rng_below(r, 1000));
+    case 2: {
+        char raw[9];
+        size_t n = rng_below(r, sizeof raw);
+        for (size_t i = 0; i < n; i++) raw[i] = (char)rng_u64(r);
+        return str_dup(mem, str_make(raw, n));
+    }
+    default:
+        return str_c(WORDS[rng_below(r, ARRAY_LEN(WORDS))]);
+    }
+}
+
+attribute gen_attr(arena *mem, rng *r) {
+    static const char *const keys[] = {"http.method", "http.status_code",   "k",
+                                       "url.path",    "long.name.of.a.key", "db.system",
+                                       "user id"};
+    attribute a = {.key = str_c(keys[rng_below(r, ARRAY_LEN(keys))]),
+                   .type = (uint8_t)rng_below(r, 8)};
+    if (rng_below(r, 40) == 0) a.key = gen_text(mem, r);
+    switch (a.type) {
+    case ATTR_INT:
+        a.num = (int64_t)(rng_u64(r) >> rng_below(r, 64));
+        break;
+    case ATTR_DOUBLE: {
+        double d = rng_below(r, 2) ? rng_normal(r) : (double)rng_below(r, 100) / 10;
+        memcpy(&a.num, &d, 8);
+        break;
+    }
+    case ATTR_BOOL:
+        a.num = (int64_t)rng_below(r, 2);
+        break;
+    case ATTR_EMPTY:
+        break;
+    default:
+        a.val = gen_text(mem, r);
+    }
+    return a;
+}
+
+static const attribute *gen_attrs(arena *mem, rng *r, uint32_t *n) {
+    *n = (uint32_t)rng_below(r, 7);
+    if (rng_below(r, 500) == 0) *n = 2000; /* more keys than columns */
+    attribute *a = (attribute *)arena_bytes(mem, sizeof(attribute) * (*n + 1), 8);
+    for (uint32_t i = 0; i < *n; i++) {
+        a[i] = gen_attr(mem, r);
+        if (*n == 2000) a[i].key = str_fmt(mem, "key%u", (unsigned)i);
+    }
+    return a;
+}
+
+const resource *gen_resource(arena *mem, rng *r) {
+    resource *x = arena_new(mem, resource);
+    attribute *a = (attribute *)arena_bytes(mem, sizeof(attribute) * (4), 8);
+    uint64_t k = rng_below(r, 6);
+    a[0] = attribute_text_of(S("service.name"), str_fmt(mem, "svc-%u", (unsigned)k));
+    a[1] = attribute_text_of(S("host.name"), str_fmt(mem, "host-%u", (unsigned)(k % 3)));
+    a[2] = (attribute){.key = S("process.pid"), .type = ATTR_INT, .num = (int64_t)k};
+    x->attrs = a;
+    x->attr_count = (uint32_t)rng_below(r, 4);
+    x->dropped_attrs = k == 5;
+    if (k == 4) x->schema_url = S("https://opentelemetry.io/schemas/1.30.0");
+    if (k == 3) x->entity_refs = S("\x1a\x02\x12\x00");
+    resource_finish(x);
+    return x;
+}
+
+static const scope *gen_scope(arena *mem, rng *r) {
+    if (rng_below(r, 3) == 0) return NULL;
+    scope *x = arena_new(mem, scope);
+    x->name = rng_below(r, 2) ? S("lib") : S("");
+    x->version = rng_below(r, 2) ? S("1.2") : S("");
+    if (rng_below(r, 4) == 0) x->attrs = gen_attrs(mem, r, &x->attr_count);
+    if (rng_below(r, 4) == 0) x->schema_url = S("url");
+    x->dropped_attrs = (uint32_t)rng_below(r, 2);
+    scope_finish(x);
+    return x;
+}
+
+static str gen_bytes(arena *mem, rng *r, size_t n) {
+    char *p = arena_bytes(mem, n, 1);
+    for (size_t i = 0; i < n; i++) p[i] = (char)rng_u64(r);
+    return str_make(p, n);
+}
+
+static void gen_span_items(telemetry *t, rng *r, span *s) {
+    arena *mem = &t->mem;
+    s->event_count = (uint32_t)rng_below(r, 3);
+    span_event *v = (span_event *)arena_bytes(mem, sizeof(span_event) * (s->event_count + 1), 8);
+    for (uint32_t i = 0; i < s->event_count; i++) {
+        v[i] = (span_event){.ts_ns = s->start_ns + (int64_t)rng_below(r, 1000) - 10,
+                            .name = gen_text(mem, r),
+                            .dropped_attrs = rng_below(r, 9) == 0};
+        v[i].attrs = gen_attrs(mem, r, &v[i].attr_count);
+    }
+    s->events = v;
+    s->link_count = rng_below(r, 5) == 0;
+    span_link *l = (span_link *)arena_bytes(mem, sizeof(span_link) * (1), 8);
+    if (s->link_count) {
+        *l = (span_link){.trace_id = gen_bytes(mem, r, rng_below(r, 4) ? 16 : 3),
+                         .span_id = gen_bytes(mem, r, rng_below(r, 4) ? 8 : 0),
+                         .trace_state = gen_text(mem, r),
+                         .dropped_attrs = rng_below(r, 2) == 0,
+                         .flags = (uint32_t)rng_u64(r)};
+        l->attrs = gen_attrs(mem, r, &l->attr_count);
+    }
+    s->links = l;
+}
+
+void gen_spans(telemetry *t, rng *r, size_t count) {
+    arena *mem = &t->mem;
+    const int64_t base = 1785542400000000000;
+    for (size_t i = 0; i < count; i++) {
+        span *s = telemetry_add_span(t);
+        const span *other = i ? &t->spans.rec[rng_below(r, i)] : s;
+        uint64_t id = rng_u64(r) | 1;
+        memcpy(s->span_id, &id, 8);
+        if (i && rng_below(r, 4)) {
+            memcpy(s->trace_id, other->trace_id, 16);
+            if (rng_below(r, 10)) memcpy(s->parent_id, other->span_id, 8);
+        } else {
+            uint64_t trace[2] = {rng_u64(r) | 1, rng_u64(r)};
+            memcpy(s->trace_id, trace, 16);
+            if (rng_below(r, 4) == 0) memcpy(s->parent_id, &trace[1], 8);
+        }
+        s->resource = gen_resource(mem, r);
+        s->scope = gen_scope(mem, r);
+        s->name = gen_text(mem, r);
+        s->start_ns = base + (int64_t)rng_below(r, 3600000000000);
+        s->end_ns = s->start_ns + (int64_t)rng_below(r, 4000000000) - 1000;
+        if (rng_below(r, 50) == 0) s->start_ns = 0;
+        if (rng_below(r, 50) == 0) s->end_ns = rng_below(r, 2) ? 0 : INT64_MIN;
+        if (rng_below(r, 10) == 0) s->trace_state = gen_text(mem, r);
+        if (rng_below(r, 10) == 0) s->status_message = gen_text(mem, r);
+        s->kind = rng_below(r, 20) ? (int32_t)rng_below(r, 6) : (int32_t)rng_u64(r);
+        s->status = rng_below(r, 20) ? (int32_t)rng_below(r, 3) : (int32_t)rng_u64(r);
+        s->flags = (uint32_t)(rng_below(r, 2) ? 0 : rng_u64(r));
+        s->dropped_attrs = rng_below(r, 9) == 0;
+        s->dropped_events = rng_below(r, 9) == 0;
+        s->dropped_links = rng_below(r, 9) == 0;
+        s->attrs = gen_attrs(mem, r, &s->attr_count);
+        gen_span_items(t, r, s);
+    }
+    t->body_bytes = 0;
+}
+
+bool same_attrs(const attribute *a, uint32_t n, const attribute *b, uint32_t m) {
+    if (n != m) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (a[i].type != b[i].type || a[i].num != b[i].num || !str_eq(a[i].key, b[i].key) ||
+            !str_eq(a[i].val, b[i].val))
+            return false;
+    }
+    return true;
+}
+
+bool same_resource(const resource *a, const resource *b) {
+    return same_attrs(a->attrs, a->attr_count, b->attrs, b->attr_count) &&
+           a->dropped_attrs == b->dropped_attrs && str_eq(a->schema_url, b->schema_url) &&
+           str_eq(a->entity_refs, b->entity_refs) && str_eq(a->service, b->service) &&
+           str_eq(a->host, b->host) && a->hash == b->hash;
+}
+
+bool same_scope(const scope *a, const scope *b) {
+    if (!a || !b) return a == b;
+    return str_eq(a->name, b->name) && str_eq(a->version, b->version) &&
+           str_eq(a->schema_url, b->schema_url) && a->dropped_attrs == b->dropped_attrs &&
+           same_attrs(a->attrs, a->attr_count, b->attrs, b->attr_count);
+}
+
+static bool same_events(const span *a, const span *b) {
+    if (a->event_count != b->event_count || a->link_count != b->link_count) return false;
+    for (uint32_t i = 0; i < a->event_count; i++) {
+        const span_event *x = &a->events[i], *y = &b->events[i];
+        if (x->ts_ns != y->ts_ns || !str_eq(x->name, y->name) ||
+            x->dropped_attrs != y->dropped_attrs ||
+            !same_attrs(x->attrs, x->attr_count, y->attrs, y->attr_count))
+            return false;
+    }
+    for (uint32_t i = 0; i < a->link_count; i++) {
+        const span_link *x = &a->links[i], *y = &b->links[i];
+        if (!str_eq(x->trace_id, y->trace_id) || !str_eq(x->span_id, y->span_id) ||
+            !str_eq(x->trace_state, y->trace_state) || x->dropped_attrs != y->dropped_attrs ||
+            x->flags != y->flags || !same_attrs(x->attrs, x->attr_count, y->attrs, y->attr_count))
+            return false;
+    }
+    return true;
+}
+
+bool same_span(const span *a, const span *b) {
+    return memcmp(a->trace_id, b->trace_id, 16) == 0 && memcmp(a->span_id, b->span_id, 8) == 0 &&
+           memcmp(a->parent_id, b->parent_id, 8) == 0 && same_resource(a->resource, b->resource) &&
+           same_scope(a->scope, b->scope) && str_eq(a->name, b->name) &&
+           str_eq(a->trace_state, b->trace_state) && str_eq(a->status_message, b->status_message) &&
+           a->start_ns == b->start_ns && a->end_ns == b->end_ns &&
+           a->dropped_attrs == b->dropped_attrs && a->dropped_events == b->dropped_events &&
+           a->dropped_links == b->dropped_links && a->flags == b->flags && a->kind == b->kind &&
+           a->status == b->status && same_attrs(a->attrs, a->attr_count, b->attrs, b->attr_count) &&
+           same_events(a, b);
+}
+
+/* --- blocks --- */
+
+static rc read_bytes(void *ctx, uint64_t offset, size_t n, void *to, err *e) {
+    const block_io *io = ctx; /* the payload lies behind it */
+    (void)e;
+    memcpy(to, (const char *)io + sizeof *io + offset, n);
+    return RC_OK;
+}
+
+rc block_list_put(void *ctx, const block_info *info, str payload, err *e) {
+    block_list *l = ctx;
+    (void)e;
+    assert_true(l->count < ARRAY_LEN(l->info));
+    assert_int_equal(info->bytes, payload.n);
+    assert_true(info->rows > 0);
+    assert_true(info->min_ts_ns <= info->max_ts_ns);
+    size_t i = l->count++;
+    l->info[i] = *info;
+    char *p = mem_alloc(sizeof(block_io) + payload.n);
+    memcpy(p + sizeof(block_io), payload.p, payload.n);
+    l->bytes[i] = p;
+    static uint64_t next_id = 1;
+    l->io[i] = (block_io){.read = read_bytes, .ctx = p, .id = next_id++};
+    /* every second one is in memory as the newest blocks are, the others are read */
+    if (i % 2) l->io[i].memory = str_make(p + sizeof(block_io), payload.n);
+    return RC_OK;
+}
+
+void block_list_release(block_list *l) {
+    for (size_t i = 0; i < l->count; i++) mem_free(l->bytes[i]);
+    l->count = 0;
+}
