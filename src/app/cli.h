@@ -43,6 +43,7 @@ typedef enum cli_kind { CLI_FLAG, CLI_TEXT, CLI_FILE, CLI_CHOICE, CLI_NUMBER, CL
 typedef enum cli_operands {
     CLI_OPERANDS_NONE,
     CLI_OPERANDS_FILES,
+    CLI_OPERANDS_TEXTS,
     CLI_OPERANDS_WORDS,
     CLI_OPERANDS_COMMANDS
 } cli_operands;

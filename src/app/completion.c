@@ -179,6 +179,9 @@ static void zsh_command(buf *out, cli_command c) {
     case CLI_OPERANDS_NONE:
         buf_put(out, S("      ;;\n"));
         break;
+    case CLI_OPERANDS_TEXTS:
+        buf_put(out, S("      '*:text:' ;;\n"));
+        break;
     case CLI_OPERANDS_FILES:
         buf_put(out, S("      '*:file:_files' ;;\n"));
         break;

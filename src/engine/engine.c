@@ -491,11 +491,12 @@ void engine_free(engine *g) {
     if (!g) return;
     MUST(g->magic == ENGINE_MAGIC);
     engine_drain(g, 0);
-    /* Jobs that are queued still answer their requests: before the server goes. */
+    /* The server waits for the answers to its requests: workers and store are still there to give
+     * them. */
+    net_server_free(g->server);
     if (g->decode) workers_stop(g->decode);
     if (g->query) workers_stop(g->query);
     store_close(TAKE(g->store));
-    net_server_free(g->server);
     for (size_t i = 0; i < g->receiver_count; i++) g->receivers[i]->ops->free(g->receivers[i]);
     self_free(g->self);
     intake_free(g->intake);
