@@ -6,7 +6,7 @@
 #include "app/output.h"
 #include "app/pipeline.h"
 #include "app/state.h"
-#include "rca/rca.h"
+#include "rca/conclude.h"
 #include "report/report.h"
 #include "sys/term.h"
 
@@ -86,11 +86,11 @@ static rc load_known(str path, analysis *x, err *e) {
 
 static rc save_known(str path, analysis *x, err *e) {
     if (x->known != NULL) {
-        rc got = miner_merge(x->now.miner, x->known, e);
+        rc got = miner_merge(x->now.got.miner, x->known, e);
         if (got != RC_OK) return got;
-        miner_group(x->now.miner);
+        miner_group(x->now.got.miner);
     }
-    return state_save(x->read.fs, path, x->now.miner, e);
+    return state_save(x->read.fs, path, x->now.got.miner, e);
 }
 
 static rc read_baseline(const cli_args *a, analysis *x, err *e) {
@@ -118,29 +118,6 @@ static rc read_inputs(const cli_args *a, analysis *x, err *e) {
     rc got = pipeline_range(&x->read, cli_text(a, OPT_SINCE), cli_text(a, OPT_UNTIL), &want.from_ns,
                             &want.to_ns, e);
     if (got == RC_OK) got = pipeline_run(&x->read, &want, "reading", &x->now, e);
-    return got;
-}
-
-/* Sessions are known by their key alone; the service is that of the file in which it began. */
-static void name_services(analysis *x) {
-    source_report rep;
-    x->now.src.ops->report(x->now.src.ctx, &rep);
-    for (size_t i = 0; i < x->findings.items.n; i++) {
-        finding *f = &x->findings.items.v[i];
-        if (f->service.n > 0 || f->ref_count == 0 || f->refs[0].file >= rep.count) continue;
-        f->service = rep.inputs[f->refs[0].file].service;
-    }
-}
-
-static rc detect_all(analysis *x, detect_summary *ret, err *e) {
-    detect_opts opts = {.baseline = x->before.profile};
-    opts.baseline_miner = x->before.miner != NULL ? x->before.miner : x->known;
-    rc got = detect_logs(x->now.profile, x->now.miner, &opts, &x->findings, ret, e);
-    if (got == RC_OK && x->now.sessions != NULL) {
-        got = detect_sessions(x->now.sessions, x->now.miner, &x->findings, e);
-        name_services(x);
-        finding_set_sort(&x->findings);
-    }
     return got;
 }
 
@@ -196,16 +173,12 @@ static int run(const cli_args *a, analysis *x, err *e) {
     if (got != RC_OK) return tell_failure(e);
     size_t problems = pipeline_tell_problems(&x->now, x->read.quiet);
     detect_summary summary;
-    got = detect_all(x, &summary, e);
-    if (got == RC_OK) {
-        rca_input in = {.findings = &x->findings,
-                        .summary = &summary,
-                        .profile = x->now.profile,
-                        .miner = x->now.miner,
-                        .source = &x->now.src,
-                        .rules = x->rules};
-        got = rca_logs(&in, &x->incident, e);
-    }
+    conclude_input in = {.now = &x->now.got,
+                         .before = &x->before.got,
+                         .known = x->known,
+                         .source = &x->now.src,
+                         .rules = x->rules};
+    got = conclude(&in, &x->findings, &summary, &x->incident, e);
     if (got != RC_OK) return tell_failure(e);
     log_conclusion(x, &summary);
     if (write_report(a, x, e) != RC_OK) {

@@ -109,7 +109,7 @@ static rc write_list(const cli_args *a, const pipeline *p, output *o, err *e) {
                           .top = (size_t)cli_number(a, OPT_TOP),
                           .params = cli_has(a, OPT_PARAMS)};
     pattern_list list;
-    rc got = pattern_list_of(p->miner, NULL, &mem, &list, e);
+    rc got = pattern_list_of(p->got.miner, NULL, &mem, &list, e);
     if (got == RC_OK) got = patterns_write(&list, &opts, &text, e);
     if (got == RC_OK) output_put(o, buf_str(&text));
     buf_release(&text);
@@ -125,7 +125,7 @@ static int print_result(const cli_args *a, const read_opts *o, const pipeline *p
         tell_failure(e);
         return EXIT_WITH_NO_OUTPUT;
     }
-    got = rows != NULL ? write_rows(rows, p->miner, &out, e) : write_list(a, p, &out, e);
+    got = rows != NULL ? write_rows(rows, p->got.miner, &out, e) : write_list(a, p, &out, e);
     if (got != RC_OK) {
         output_abandon(&out);
         return tell_failure(e);
@@ -152,11 +152,12 @@ static int run(const cli_args *a, read_opts *o, row_keeper *rows, pipeline *p, e
     size_t problems = pipeline_tell_problems(p, o->quiet);
     str state = cli_text(a, OPT_STATE);
     bool found; /* templates known from earlier runs keep their ids and counts */
-    if (state.n > 0 && state_load(o->fs, state, p->miner, &found, e) != RC_OK) {
+    if (state.n > 0 && state_load(o->fs, state, p->got.miner, &found, e) != RC_OK) {
         return tell_failure(e);
     }
     int status = print_result(a, o, p, rows, e);
-    if (status == EXIT_WITH_OK && state.n > 0 && state_save(o->fs, state, p->miner, e) != RC_OK) {
+    if (status == EXIT_WITH_OK && state.n > 0 &&
+        state_save(o->fs, state, p->got.miner, e) != RC_OK) {
         tell_failure(e);
         status = EXIT_WITH_NO_OUTPUT;
     }

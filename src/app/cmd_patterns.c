@@ -27,7 +27,7 @@ static int run(const cli_args *a, const read_opts *o, pipeline *before, pipeline
     arena mem;
     arena_init(&mem, "template lists", DIFF_BYTES_MAX);
     pattern_list list;
-    got = pattern_list_of(after->miner, before->miner, &mem, &list, e);
+    got = pattern_list_of(after->got.miner, before->got.miner, &mem, &list, e);
     if (got == RC_OK) got = patterns_diff_write(&list, &opts, text, e);
     arena_release(&mem);
     if (got != RC_OK) return tell_failure(e);

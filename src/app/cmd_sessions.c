@@ -89,11 +89,11 @@ static rc read_logs(const read_opts *o, str key, const str *train, size_t train_
     part.ingest.path_count = score_n;
     got = pipeline_run(&part, &want, "scoring", ret_score, e);
     if (got != RC_OK) return got;
-    got = miner_merge(ret_train->miner, ret_score->miner, e);
+    got = miner_merge(ret_train->got.miner, ret_score->got.miner, e);
     if (got != RC_OK) return got;
-    miner_group(ret_train->miner);
-    session_set_to_templates(ret_train->sessions, ret_train->miner);
-    session_set_to_templates(ret_score->sessions, ret_train->miner);
+    miner_group(ret_train->got.miner);
+    session_set_to_templates(ret_train->got.sessions, ret_train->got.miner);
+    session_set_to_templates(ret_score->got.sessions, ret_train->got.miner);
     return RC_OK;
 }
 
@@ -125,8 +125,8 @@ static int run(const cli_args *a, read_opts *o, arena *mem, err *e) {
                         e);
         if (learned.src.ops != NULL) problems += pipeline_tell_problems(&learned, o->quiet);
         if (judged.src.ops != NULL) problems += pipeline_tell_problems(&judged, o->quiet);
-        normal = TAKE(learned.sessions);
-        scored = TAKE(judged.sessions);
+        normal = TAKE(learned.got.sessions);
+        scored = TAKE(judged.got.sessions);
     }
     session_model *m = NULL;
     if (got == RC_OK) got = session_model_train(normal, &m, e);

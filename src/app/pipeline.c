@@ -10,7 +10,7 @@
 #include "sys/term.h"
 #include "sys/thread.h"
 
-enum { READ_OPTS_ARENA_MAX = 64 << 20, WORKERS_MAX = 64, STDIN_FD = 0 };
+enum { READ_OPTS_ARENA_MAX = 64 << 20, STDIN_FD = 0 };
 
 /* "+hh:mm", "-hhmm", "UTC", "Z" or "local" to seconds east of UTC. */
 static rc zone_offset(str zone, int32_t *ret_s, err *e) {
@@ -57,8 +57,8 @@ rc read_opts_from(const cli_args *a, read_opts *ret, err *e) {
     ret->quiet = cli_has(a, OPT_QUIET);
     ret->cancel = sys_cancel_install();
     uint64_t threads = cli_number(a, OPT_THREADS);
-    ret->workers =
-        threads > 0 ? (unsigned)MIN(threads, WORKERS_MAX) : MIN(sys_cpu_count(), WORKERS_MAX);
+    ret->workers = threads > 0 ? (unsigned)MIN(threads, GATHER_WORKERS_MAX)
+                               : MIN(sys_cpu_count(), GATHER_WORKERS_MAX);
     ret->miner.delimiters = cli_text(a, OPT_DELIMITERS);
     ingest_opts *in = &ret->ingest;
     in->fs = ret->fs;
@@ -95,34 +95,6 @@ rc read_opts_default_stdin(read_opts *o, err *e) {
 
 void read_opts_release(read_opts *o) { arena_release(&o->mem); }
 
-/* One worker's share of a scan. Guarded by: the worker's own calls are serial (source.h). */
-typedef struct share {
-    miner *miner;
-    log_profile *profile;
-    session_set *sessions;
-    session_key *key;
-} share;
-
-typedef struct scan_ctx {
-    const pipeline_want *want;
-    share shares[WORKERS_MAX];
-    unsigned count;
-} scan_ctx;
-
-static rc on_batch(void *ctx, unsigned worker, log_batch *b, err *e) {
-    scan_ctx *s = ctx;
-    MUST(worker < s->count);
-    share *mine = &s->shares[worker];
-    rc got = miner_batch(mine->miner, b, e);
-    if (got == RC_OK && mine->profile != NULL) got = log_profile_feed(mine->profile, b, e);
-    if (got == RC_OK && mine->sessions != NULL) {
-        session_collect_batch(mine->sessions, mine->key, b, NULL);
-    }
-    if (got == RC_OK && s->want->each_batch != NULL)
-        s->want->each_batch(s->want->each_ctx, worker, b);
-    return got;
-}
-
 static rc on_batch_nothing(void *ctx, unsigned worker, log_batch *b, err *e) {
     (void)ctx, (void)worker, (void)b, (void)e;
     return RC_OK;
@@ -130,14 +102,6 @@ static rc on_batch_nothing(void *ctx, unsigned worker, log_batch *b, err *e) {
 
 static void on_progress(void *ctx, uint64_t bytes, uint64_t total) {
     sys_progress_step(ctx, bytes, total, S("B"));
-}
-
-static void share_release(share *s) {
-    miner_free(s->miner);
-    log_profile_free(s->profile);
-    session_set_free(s->sessions);
-    session_key_free(s->key);
-    *s = (share){0};
 }
 
 /* Per input the service its records belong to when they state none. */
@@ -151,49 +115,6 @@ static void profile_opts_from(const read_opts *o, const pipeline *p, arena *tmp,
     for (size_t i = 0; i < rep.count; i++) services[i] = rep.inputs[i].service;
     ret->input_services = services;
     ret->input_count = rep.count;
-}
-
-static rc shares_init(const read_opts *o, const pipeline *p, scan_ctx *s, arena *tmp, err *e) {
-    log_profile_opts profile_opts;
-    profile_opts_from(o, p, tmp, &profile_opts);
-    for (unsigned i = 0; i < s->count; i++) {
-        rc got = miner_new(&o->miner, &s->shares[i].miner, e);
-        if (got != RC_OK) return err_wrap(e, got, "--mask");
-        if (s->want->profile) s->shares[i].profile = log_profile_new(&profile_opts);
-        if (!s->want->sessions) continue;
-        s->shares[i].sessions = session_set_new(&s->want->session_opts);
-        got = session_key_new(s->want->session_regex, &s->shares[i].key, e);
-        if (got != RC_OK) return err_wrap(e, got, "%s", s->want->session_option);
-    }
-    return RC_OK;
-}
-
-static rc shares_merge(scan_ctx *s, err *e) {
-    share *into = &s->shares[0];
-    for (unsigned i = 1; i < s->count; i++) {
-        share *from = &s->shares[i];
-        rc got = miner_merge(into->miner, from->miner, e);
-        if (got == RC_OK && into->profile != NULL)
-            got = log_profile_merge(into->profile, from->profile, e);
-        if (got == RC_OK && into->sessions != NULL &&
-            session_set_merge(into->sessions, from->sessions, e) != RC_OK)
-            err_reset(e); /* counted by the set, told by pipeline_tell_problems */
-        if (got != RC_OK) return got;
-        share_release(from);
-    }
-    return RC_OK;
-}
-
-static rc scan(const read_opts *o, const pipeline_want *want, scan_ctx *s, pipeline *p, err *e) {
-    log_scan what = {
-        .from_ns = want->from_ns, .to_ns = want->to_ns, .workers = s->count, .cancel = o->cancel};
-    rc got = p->src.ops->scan_logs(p->src.ctx, &what, on_batch, s, e);
-    /* A followed file has no end: stopping it is how it is finished. */
-    if (got == RC_CANCELLED && o->ingest.follow) got = RC_OK;
-    if (got == RC_OK) got = shares_merge(s, e);
-    if (got != RC_OK) return got;
-    miner_group(s->shares[0].miner);
-    return RC_OK;
 }
 
 static void log_inputs(const source_report *rep) {
@@ -217,7 +138,7 @@ static void log_scan_done(const pipeline *p, const char *title, int64_t took_ns)
     p->src.ops->report(p->src.ctx, &rep);
     log_inputs(&rep);
     miner_counts n;
-    miner_count(p->miner, &n);
+    miner_count(p->got.miner, &n);
     app_log(SCAN_DONE, SYS_LOG_STR("what", str_c(title)), SYS_LOG_INT("inputs", (int64_t)rep.count),
             SYS_LOG_INT("records", (int64_t)rep.records), SYS_LOG_INT("bytes", (int64_t)rep.bytes),
             SYS_LOG_INT("took_ms", took_ns / 1000000), SYS_LOG_INT("shapes", (int64_t)n.shapes),
@@ -240,31 +161,29 @@ rc pipeline_run(const read_opts *o, const pipeline_want *want, const char *title
     mono_ns began = SYS_CLOCK_REAL.ops->mono(SYS_CLOCK_REAL.ctx);
     arena tmp;
     arena_init(&tmp, "pipeline", READ_OPTS_ARENA_MAX);
-    scan_ctx s = {.want = want, .count = MAX(o->workers, 1)};
     rc got = ingest_files_new(&in, &p.src, e);
-    if (got == RC_OK) got = shares_init(o, &p, &s, &tmp, e);
-    if (got == RC_OK) got = scan(o, want, &s, &p, e);
+    if (got == RC_OK) {
+        gather_want all = *want;
+        all.miner = o->miner;
+        profile_opts_from(o, &p, &tmp, &all.profile_opts);
+        all.workers = o->workers;
+        all.cancel = o->cancel;
+        all.endless = o->ingest.follow;
+        got = gather(&p.src, &all, &p.got, e);
+    }
     sys_progress_free(bar);
     arena_release(&tmp);
     if (got == RC_OK) {
-        p.miner = s.shares[0].miner;
-        p.profile = s.shares[0].profile;
-        p.sessions = s.shares[0].sessions;
-        session_key_free(s.shares[0].key);
-        if (p.sessions != NULL && !want->keep_shapes) session_set_to_templates(p.sessions, p.miner);
         log_scan_done(&p, title, SYS_CLOCK_REAL.ops->mono(SYS_CLOCK_REAL.ctx).ns - began.ns);
         *ret = p;
         return RC_OK;
     }
-    for (unsigned i = 0; i < s.count; i++) share_release(&s.shares[i]);
     pipeline_release(&p);
     return got;
 }
 
 void pipeline_release(pipeline *p) {
-    session_set_free(p->sessions);
-    log_profile_free(p->profile);
-    miner_free(p->miner);
+    gather_release(&p->got);
     if (p->src.ops != NULL) p->src.ops->free(p->src.ctx);
     *p = (pipeline){0};
 }
@@ -353,9 +272,9 @@ size_t pipeline_tell_problems(const pipeline *p, bool quiet) {
                     in->state == INPUT_SKIPPED ? "skipped" : "read in part", STR_ARG(in->problem));
         }
     }
-    if (p->sessions != NULL && !quiet) {
+    if (p->got.sessions != NULL && !quiet) {
         session_counts counts;
-        session_set_totals(p->sessions, &counts);
+        session_set_totals(p->got.sessions, &counts);
         if (counts.not_kept > 0) {
             fprintf(stderr, "faultline: %" PRIu64 " session event(s) did not fit in memory\n",
                     counts.not_kept);

@@ -2,14 +2,13 @@
  *
  *     inputs --ingest--> batches --mine--> shapes --detect--> profile (and sessions)
  *
- * Every worker has its own miner, profile and session set; they are merged in the order of workers
- * at the end, and since each of them is independent of order, the result does not depend on the
- * number of workers. */
+ * The scan itself is detect/gather.h; here are the files and what the command line says of them. */
 #ifndef FL_APP_PIPELINE_H
 #define FL_APP_PIPELINE_H
 
 #include "app/cli.h"
 #include "detect/detect.h"
+#include "detect/gather.h"
 #include "detect/sessions.h"
 #include "ingest/reader.h"
 #include "mine/mine.h"
@@ -34,24 +33,12 @@ MUST_CHECK rc read_opts_from(const cli_args *a, read_opts *ret, err *e);
 MUST_CHECK rc read_opts_default_stdin(read_opts *o, err *e);
 void read_opts_release(read_opts *o);
 
-typedef struct pipeline_want {
-    bool profile;
-    bool sessions; /* collect them: by session_regex, or by trace id when it is empty */
-    str session_regex;
-    const char *session_option; /* what the command line calls it */
-    session_opts session_opts;
-    bool keep_shapes;       /* sessions keep shapes as events: the caller groups later */
-    int64_t from_ns, to_ns; /* as in log_scan */
-    /* Called for every record of every batch by its worker after mining, when set. */
-    void (*each_batch)(void *ctx, unsigned worker, const log_batch *b);
-    void *each_ctx;
-} pipeline_want;
+/* miner, profile_opts, workers, cancel and endless are filled by pipeline_run. */
+typedef gather_want pipeline_want;
 
 typedef struct pipeline {
     source src;
-    miner *miner;
-    log_profile *profile;  /* NULL unless wanted */
-    session_set *sessions; /* NULL unless wanted */
+    gathered got; /* what was wanted */
 } pipeline;
 
 /* RC_NOT_FOUND: no input could be read (each is told on standard error unless quiet). */
