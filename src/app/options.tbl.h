@@ -73,8 +73,7 @@
       "order of time. Asks the running server, else opens the data directory for reading.",        \
       "faultline query logs '{service_name=\"checkout\"} |= \"timeout\"' --since 1h\n"             \
       "faultline query logs '{service_name=~\".+\"} | json | status >= 500' --json\n"              \
-      "faultline query logs 'sum by (service_name) (count_over_time({level=\"error\"}[1m]))' "     \
-      "--since 1h --step 1m")                                                                      \
+      "faultline query logs 'sum by (level) (count_over_time({app=\"web\"}[1m]))' --step 1m")        \
     X(QUERY_TRACES, "query traces", "", NONE, 0, 0, "traces that have a matching span",            \
       "All conditions must hold for one span of the trace. Newest first.",                         \
       "faultline query traces --service checkout --min-duration 2s\n"                              \
