@@ -130,7 +130,8 @@ static rc read_params(engine *g, net_request *r, analyze_params *ret, err *e) {
     rc code = api_time(r, S("since"), 0, &p.from_ns, e);
     if (code == RC_OK) code = api_time(r, S("until"), 0, &p.to_ns, e);
     if (code == RC_OK)
-        code = api_choice(r, S("format"), S("terminal|markdown|json|html"), REPORT_JSON, &format, e);
+        code =
+            api_choice(r, S("format"), S("terminal|markdown|json|html"), REPORT_JSON, &format, e);
     if (code == RC_OK) code = api_choice(r, S("lang"), S("en|zh"), LANG_EN, &lang, e);
     if (code == RC_OK) code = api_choice(r, S("builtin_rules"), S("0|1"), 1, &builtin, e);
     if (code == RC_OK) code = api_choice(r, S("color"), S("0|1"), 0, &color, e);
@@ -141,8 +142,7 @@ static rc read_params(engine *g, net_request *r, analyze_params *ret, err *e) {
     if (!net_param(r, S("service"), 0, &p.service)) p.service = STR_NONE;
     if (!net_param(r, S("session"), 0, &p.session)) p.session = STR_NONE;
     if (p.from_ns != 0 && p.to_ns == 0) p.to_ns = INT64_MAX;
-    if (p.to_ns != 0 && p.to_ns < p.from_ns)
-        return FAIL(e, RC_INVALID, "until lies before since");
+    if (p.to_ns != 0 && p.to_ns < p.from_ns) return FAIL(e, RC_INVALID, "until lies before since");
     p.builtin = builtin != 0;
     p.report = (report_opts){.format = (report_format)format,
                              .lang = (report_lang)lang,

@@ -1,11 +1,10 @@
 /* export.c - GET /api/v1/export: stored telemetry, streamed as it is read.
  *
  *     signal=logs|traces|metrics|profiles (absent: all)  since, until  service  format
- *     format otlp-json   an Export...ServiceRequest as JSON a line, as the Collector's file exporter
- *            otlp-proto  the same as protobuf, each after its length (varint)
- *            ndjson      one flat object a record
- *     end=1  the last line (otlp-proto: a message of length 0, then the line) says how many records
- *            there were and whether the answer is whole: what was begun with 200 can still fail.
+ *     format otlp-json   an Export...ServiceRequest as JSON a line, as the Collector's file
+ * exporter otlp-proto  the same as protobuf, each after its length (varint) ndjson      one flat
+ * object a record end=1  the last line (otlp-proto: a message of length 0, then the line) says how
+ * many records there were and whether the answer is whole: what was begun with 200 can still fail.
  *
  * Records go out in slices of SLICE_RECORDS, so that memory does not depend on how much there is; a
  * slow client holds up the reading, not memory. */
@@ -273,8 +272,7 @@ static rc on_series(void *ctx, const metric_series *s, err *e) {
                 points[k].attr_count = s->attr_count;
             }
         }
-        telemetry view = {
-            .metrics = {.info = &info, .info_count = 1, .rec = points, .count = n}};
+        telemetry view = {.metrics = {.info = &info, .info_count = 1, .rec = points, .count = n}};
         rc code = send_slice(x, OTLP_METRICS, &view, e);
         if (code != RC_OK) return code;
     }
@@ -320,7 +318,8 @@ static rc read_params(net_request *r, export_run *x, err *e) {
     rc code = api_time(r, S("since"), 0, &x->from_ns, e);
     if (code == RC_OK) code = api_time(r, S("until"), 0, &x->to_ns, e);
     if (code == RC_OK)
-        code = api_choice(r, S("format"), S("otlp-json|otlp-proto|ndjson"), FORMAT_JSON, &format, e);
+        code =
+            api_choice(r, S("format"), S("otlp-json|otlp-proto|ndjson"), FORMAT_JSON, &format, e);
     if (code == RC_OK)
         code = api_choice(r, S("signal"), S("logs|traces|metrics|profiles"), -1, &x->signal, e);
     if (code == RC_OK) code = api_choice(r, S("end"), S("0|1"), 0, &end, e);

@@ -85,9 +85,8 @@ rc api_number(net_request *r, str name, uint64_t least, uint64_t most, uint64_t 
         return RC_OK;
     }
     if (!num_u64(text, &v) || v < least || v > most) {
-        return FAIL(e, RC_INVALID,
-                    "%.*s: '%.*s' is not a number from %" PRIu64 " to %" PRIu64, STR_ARG(name),
-                    (int)MIN(text.n, 80), text.p, least, most);
+        return FAIL(e, RC_INVALID, "%.*s: '%.*s' is not a number from %" PRIu64 " to %" PRIu64,
+                    STR_ARG(name), (int)MIN(text.n, 80), text.p, least, most);
     }
     *ret = v;
     return RC_OK;

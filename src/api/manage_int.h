@@ -11,8 +11,8 @@ void api_offload(engine *g, net_request *r, void (*fn)(engine *g, net_request *r
 void api_fail(net_request *r, rc code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Parameter as a time, absent = `otherwise`. RC_INVALID names the parameter. */
 MUST_CHECK rc api_time(net_request *r, str name, int64_t otherwise, int64_t *ret_ns, err *e);
-MUST_CHECK rc api_number(net_request *r, str name, uint64_t least, uint64_t most, uint64_t otherwise,
-                         uint64_t *ret, err *e);
+MUST_CHECK rc api_number(net_request *r, str name, uint64_t least, uint64_t most,
+                         uint64_t otherwise, uint64_t *ret, err *e);
 /* Index of the parameter's value in "a|b|c"; `otherwise` when absent. */
 MUST_CHECK rc api_choice(net_request *r, str name, str choices, int otherwise, int *ret, err *e);
 /* The whole text, waiting for a slow client. RC_CANCELLED: it is gone. */

@@ -9,8 +9,7 @@ static void work(engine *g, net_request *r) {
     if (engine_put_metrics(g, &out)) {
         net_reply(r,
                   &(net_reply_opts){.status = 200,
-                                    .content_type =
-                                        S("text/plain; version=0.0.4; charset=utf-8")},
+                                    .content_type = S("text/plain; version=0.0.4; charset=utf-8")},
                   buf_str(&out));
     } else {
         api_fail(r, RC_LIMIT, "the metrics are longer than %d bytes", METRICS_BYTES_MAX);
