@@ -4,6 +4,8 @@
  * block: terminals differ among themselves in the rest. */
 #include "base/utf8.h"
 
+#include "base/arena.h"
+
 uint32_t utf8_next(str s, size_t *at) {
     size_t i = *at;
     MUST(i < s.n);
@@ -127,4 +129,22 @@ str utf8_cut_bytes(str s, size_t max_bytes) {
     for (unsigned i = 0; i < 3 && n > 0 && ((unsigned char)s.p[n] & 0xC0) == 0x80; i++) n--;
     if (((unsigned char)s.p[n] & 0xC0) == 0x80) n = max_bytes; /* not UTF-8 */
     return str_sub(s, 0, n);
+}
+
+str utf8_repaired(str s, arena *out) {
+    size_t bad = 0;
+    for (size_t at = 0; at < s.n;) bad += utf8_next(s, &at) == UTF8_BAD;
+    char *p = arena_try_raw(out, s.n + bad * 2, 1); /* one bad byte becomes three */
+    if (!p) return STR_NONE;
+    size_t n = 0;
+    for (size_t at = 0; at < s.n;) {
+        size_t from = at;
+        if (utf8_next(s, &at) == UTF8_BAD) {
+            n += utf8_put(p + n, 0xfffd);
+        } else {
+            memcpy(p + n, s.p + from, at - from);
+            n += at - from;
+        }
+    }
+    return str_make(p, n);
 }

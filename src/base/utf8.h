@@ -11,6 +11,8 @@
  * moves past its longest well-formed beginning, at least one byte (what one U+FFFD stands for). */
 uint32_t utf8_next(str s, size_t *at);
 bool utf8_valid(str s);
+/* A copy in which what is ill-formed is U+FFFD. NULL p when the arena is full. */
+str utf8_repaired(str s, struct arena *out);
 /* No byte above 0x7f. Reads whole words, the last two overlapping, never outside s. */
 FL_INLINE bool utf8_is_ascii(str s) {
     const char *p = s.p;

@@ -522,26 +522,6 @@ static void read_3164(str line, size_t at, const ts_context *ts, arena *mem, att
     r->body = str_from(line, at);
 }
 
-/* Bytes that are no UTF-8 become U+FFFD. */
-static str repaired(str s, arena *mem) {
-    size_t bad = 0;
-    for (size_t at = 0; at < s.n;) bad += utf8_next(s, &at) == UTF8_BAD;
-    char *p = arena_try_bytes(mem, s.n + bad * 2, 1);
-    if (!p) return STR_NONE;
-    size_t n = 0;
-    for (size_t at = 0; at < s.n;) {
-        size_t from = at;
-        if (utf8_next(s, &at) == UTF8_BAD) {
-            memcpy(p + n, "\xef\xbf\xbd", 3);
-            n += 3;
-        } else {
-            memcpy(p + n, s.p + from, at - from);
-            n += at - from;
-        }
-    }
-    return str_make(p, n);
-}
-
 static str take_end(str msg, form *f) {
     if (str_ends(msg, S("\r\n"))) {
         f->end = S("crlf");
@@ -565,7 +545,7 @@ rc syslog_decode(str msg, const ts_context *ts, arena *mem, log_record *r) {
     attr_list l;
     l.n = 0;
     bool utf8 = utf8_valid(msg);
-    str line = utf8 ? msg : repaired(msg, mem);
+    str line = utf8 ? msg : utf8_repaired(msg, mem);
     if (!line.p && msg.n) return RC_LIMIT;
     line = take_end(line, &f);
     size_t at = 0;
