@@ -82,14 +82,16 @@ typedef struct tailed {
     tail_point point; /* stored: everything before it is acknowledged */
     bool old;         /* its path leads elsewhere: read to its end, then closed */
     bool over;
+    bool rotated; /* what was read under its path is to be searched */
     log_format *format;
     size_t sample_bytes; /* that the format was found in */
     size_t read_bytes;   /* wanted size of a read */
     int64_t moved_ns;    /* when it last grew (monotonic) */
-    uint64_t seen_bytes; /* size at that time */
+    uint64_t seen_bytes; /* size and time of writing then */
+    int64_t seen_mtime_ns;
     int64_t retry_at_ns, retry_ns;
     /* Of the read under way. */
-    bool under_way;
+    bool under_way, hungry; /* hungry: there may be more at once */
     tail_point next;
     uint64_t records, bytes;
     rc code;
@@ -111,7 +113,8 @@ struct tailer {
     size_t count;
     unsigned under_way;
     bool looked, stopping;
-    int64_t look_at_ns;
+    int64_t look_at_ns, poll_at_ns;
+    size_t turn;               /* who is polled first: each in its turn */
     tail_point past[PAST_MAX]; /* points of truncated and closed files; a ring */
     size_t past_count;
     tail_found *found, *beside;
@@ -143,6 +146,11 @@ static str path_key(str path, char out[KEY_BYTES]) {
     return str_make(out, (size_t)n);
 }
 
+/* Enough bytes to know a file by them alone. */
+static bool is_telling(const tail_point *p) {
+    return p->head_n == POINT_HEAD_BYTES && p->tail_n == POINT_TAIL_BYTES;
+}
+
 /* Is there a point under this key, and does it fit the file? */
 static bool stored_point(tailer *w, str key, int fd, const sys_stat *st, bool *ret_known,
                          tail_point *ret) {
@@ -152,7 +160,7 @@ static bool stored_point(tailer *w, str key, int fd, const sys_stat *st, bool *r
     tail_point p;
     bool known = w->sink.checkpoint(w->sink.ctx, key, &mem, &text) == RC_OK;
     bool fits = known && tail_point_read(text, &p) && p.offset <= st->size_bytes &&
-                tail_point_holds(&w->fs, fd, &p);
+                (p.inode == st->inode || is_telling(&p)) && tail_point_holds(&w->fs, fd, &p);
     arena_release(&mem);
     *ret_known = *ret_known || known;
     if (fits) *ret = p;
@@ -202,6 +210,7 @@ static tailed *open_tailed(tailer *w, str path) {
     t->fd = fd;
     t->st = st;
     t->seen_bytes = st.size_bytes;
+    t->seen_mtime_ns = st.mtime_ns;
     t->moved_ns = mono_now(w);
     t->read_bytes = READ_BYTES;
     t->point = (tail_point){.line = 1, .device = st.device, .inode = st.inode};
@@ -211,10 +220,11 @@ static tailed *open_tailed(tailer *w, str path) {
     return t;
 }
 
-static bool is_tailed(const tailer *w, const sys_stat *st) {
+static tailed *tailed_of(const tailer *w, const sys_stat *st) {
     for (size_t i = 0; i < w->count; i++)
-        if (w->tails[i]->st.inode == st->inode && w->tails[i]->st.device == st->device) return true;
-    return false;
+        if (w->tails[i]->st.inode == st->inode && w->tails[i]->st.device == st->device)
+            return w->tails[i];
+    return NULL;
 }
 
 /* ---- a read ---- */
@@ -403,6 +413,7 @@ static void settle(tailer *w, tailed *f) {
     else
         COUNT(w->rejected, f->records);
     f->retry_ns = 0;
+    f->hungry = true;
     f->point = f->next;
     f->read_bytes = READ_BYTES;
 }
@@ -420,17 +431,21 @@ static void begin_anew(tailer *w, tailed *f) {
 
 static void poll_tailed(tailer *w, tailed *f) {
     int64_t now = mono_now(w);
+    f->hungry = false;
     if (f->under_way || now < f->retry_at_ns) return;
     if (w->fs.ops->fstat(w->fs.ctx, f->fd, &f->st, NULL) != RC_OK) {
         f->retry_at_ns = now + LOOK_NS;
         return;
     }
     uint64_t size = f->st.size_bytes;
-    if (size != f->seen_bytes) {
-        f->seen_bytes = size;
-        f->moved_ns = now;
-    }
-    if (size < f->point.offset) begin_anew(w, f);
+    bool touched = size != f->seen_bytes || f->st.mtime_ns != f->seen_mtime_ns;
+    if (touched) f->moved_ns = now;
+    f->seen_bytes = size;
+    f->seen_mtime_ns = f->st.mtime_ns;
+    if (size < f->point.offset || (touched && size == f->point.offset && size > 0 &&
+                                   !tail_point_holds(&w->fs, f->fd, &f->point)))
+        begin_anew(w, f);
+    f->hungry = size > f->point.offset && w->under_way >= READS_MAX;
     if (size > f->point.offset && w->under_way < READS_MAX) {
         if (f->point.offset > 0 && !tail_point_holds(&w->fs, f->fd, &f->point)) begin_anew(w, f);
         if (find_format(f)) read_tailed(w, f);
@@ -442,60 +457,60 @@ static void poll_tailed(tailer *w, tailed *f) {
 
 /* ---- looking ---- */
 
-/* Where a file found just now is read from. */
-static void place(tailer *w, tailed *f, bool first_look) {
+/* It is a copy of what was read up to p. */
+static void place_behind(tailer *w, tailed *f, const tail_point *p) {
+    if (p->offset <= f->st.size_bytes && p->offset > f->point.offset && is_telling(p) &&
+        tail_point_holds(&w->fs, f->fd, p))
+        f->point = *p;
+}
+
+/* Where a file found just now is read from. True: what was read under its path is elsewhere. */
+static bool place(tailer *w, tailed *f, bool first_look) {
     char key[KEY_BYTES];
     bool known = false, ignored = false;
     tail_point p;
     if (stored_point(w, inode_key(&f->st, key), f->fd, &f->st, &ignored, &p) ||
         stored_point(w, path_key(f->path, key), f->fd, &f->st, &known, &p)) {
         f->point = p;
-        return;
+        return false;
     }
-    for (size_t i = 0; i < MIN(w->past_count, (size_t)PAST_MAX); i++) {
-        p = w->past[i];
-        if (p.offset > f->st.size_bytes || !tail_point_holds(&w->fs, f->fd, &p)) continue;
-        if (p.offset > f->point.offset) f->point = p;
-    }
+    for (size_t i = 0; i < MIN(w->past_count, (size_t)PAST_MAX); i++)
+        place_behind(w, f, &w->past[i]);
+    for (size_t i = 0; i < w->count; i++)
+        if (w->tails[i] != f) place_behind(w, f, &w->tails[i]->point);
     if (f->point.offset > 0 || known || !first_look || w->from_start || f->st.size_bytes == 0)
-        return;
+        return known;
     /* From its end: behind the last newline, so that a line being written now is whole. */
     tail_point end = {.offset = f->st.size_bytes, .line = 1};
     char bytes[4096];
     while (end.offset > 0) {
         size_t n = (size_t)MIN(end.offset, (uint64_t)sizeof bytes), got = 0;
-        if (!read_at(f, end.offset - n, bytes, n, &got) || got < n) return;
+        if (!read_at(f, end.offset - n, bytes, n, &got) || got < n) return false;
         size_t nl = str_rfind_char(str_make(bytes, n), '\n');
         end.offset = nl == STR_NPOS ? end.offset - n : end.offset - n + nl + 1;
         if (nl != STR_NPOS) break;
     }
     end.device = f->st.device;
     end.inode = f->st.inode;
-    if (tail_point_seal(&w->fs, f->fd, &end, NULL) == RC_OK) give_start(w, f, &end);
+    if (tail_point_seal(&w->fs, f->fd, &end, NULL) == RC_OK) {
+        f->point = end; /* stored or not */
+        give_start(w, f, &end);
+    }
+    return false;
 }
 
 /* The file that was read under this path may lie beside it under another name. */
 static void find_rotated(tailer *w, str path) {
     tail_find_siblings(&w->fs, path, w->beside);
     for (size_t i = 0; i < w->beside->count && w->count < TAILS_MAX; i++) {
-        const sys_stat *st = &w->beside->file[i].st;
-        if (str_eq(w->beside->file[i].path, path) || is_tailed(w, st)) continue;
+        str beside = w->beside->file[i].path;
+        if (str_eq(beside, path) || tailed_of(w, &w->beside->file[i].st)) continue;
         char key[KEY_BYTES];
-        bool known = false;
-        tail_point p;
-        arena mem;
-        str text;
-        arena_init(&mem, "checkpoint", 64 << 10);
-        known = w->sink.checkpoint(w->sink.ctx, inode_key(st, key), &mem, &text) == RC_OK;
-        arena_release(&mem);
-        tailed *f = known ? open_tailed(w, w->beside->file[i].path) : NULL;
+        tailed *f = open_tailed(w, beside);
         if (!f) continue;
         f->old = true;
-        if (stored_point(w, inode_key(&f->st, key), f->fd, &f->st, &known, &p) &&
-            p.offset < f->st.size_bytes)
-            f->point = p;
-        else
-            f->over = true;
+        bool known = false;
+        f->over = !stored_point(w, inode_key(&f->st, key), f->fd, &f->st, &known, &f->point);
     }
 }
 
@@ -509,19 +524,11 @@ static void check_path(tailer *w, tailed *f) {
     f->moved_ns = mono_now(w);
 }
 
-static tailed *tailed_of(const tailer *w, const sys_stat *st) {
-    for (size_t i = 0; i < w->count; i++)
-        if (w->tails[i]->st.inode == st->inode && w->tails[i]->st.device == st->device)
-            return w->tails[i];
-    return NULL;
-}
-
 static void look(tailer *w) {
     bool first = !w->looked;
     w->looked = true;
     for (size_t i = 0; i < w->count; i++) check_path(w, w->tails[i]);
     tail_find(&w->fs, w->paths, w->path_count, w->found);
-    size_t before = w->count;
     for (size_t i = 0; i < w->found->count; i++) {
         str path = w->found->file[i].path;
         tailed *f = tailed_of(w, &w->found->file[i].st);
@@ -532,10 +539,13 @@ static void look(tailer *w) {
         if (f || w->count >= TAILS_MAX) continue;
         f = open_tailed(w, path);
         if (f && !(tailed_of(w, &f->st) == f)) f->over = true; /* met while it was being renamed */
-        if (f && !f->over) place(w, f, first);
+        if (f && !f->over) f->rotated = place(w, f, first);
     }
-    size_t after = w->count;
-    for (size_t i = before; first && i < after; i++) find_rotated(w, w->tails[i]->path);
+    for (size_t i = 0; i < w->count; i++) { /* those beside it may be tailed on their own */
+        if (!w->tails[i]->rotated) continue;
+        w->tails[i]->rotated = false;
+        find_rotated(w, w->tails[i]->path);
+    }
 }
 
 /* ---- the thread ---- */
@@ -559,20 +569,33 @@ static void take_mail(tailer *w, void *item) {
         settle(w, item);
 }
 
+/* Between rounds only those that are known to have more are polled. */
+static void poll_all(tailer *w, bool round) {
+    w->turn++;
+    for (size_t i = 0; i < w->count; i++) {
+        tailed *f = w->tails[(i + w->turn) % w->count];
+        if (round || f->hungry) poll_tailed(w, f);
+    }
+}
+
 static void run(void *ctx) {
     tailer *w = ctx;
+    bool quiet = true;
     while (!w->stopping || w->under_way > 0) {
+        int64_t now = mono_now(w);
+        if (!w->stopping && now >= w->look_at_ns) {
+            look(w);
+            w->look_at_ns = now + LOOK_NS;
+        }
         if (!w->stopping) {
-            int64_t now = mono_now(w);
-            if (now >= w->look_at_ns) {
-                look(w);
-                w->look_at_ns = now + LOOK_NS;
-            }
-            for (size_t i = 0; i < w->count; i++) poll_tailed(w, w->tails[i]);
+            bool round = quiet || now >= w->poll_at_ns;
+            if (round) w->poll_at_ns = now + (int64_t)POLL_MS * 1000000;
+            poll_all(w, round);
             close_over(w);
         }
         void *item;
         rc r = sys_queue_pop_wait(w->mail, POLL_MS, &item);
+        quiet = r != RC_OK;
         while (r == RC_OK) {
             take_mail(w, item);
             r = sys_queue_depth(w->mail) > 0 ? sys_queue_pop(w->mail, &item) : RC_AGAIN;
