@@ -183,6 +183,15 @@ void net_conn_dirty(net_conn *c) {
     c->site->dirty = c;
 }
 
+/* The end: what is to be sent is sent, what comes is thrown away until the client closes. Closing
+ * at once would answer late bytes with a reset, which can destroy the answer on its way. */
+void net_conn_linger(net_conn *c) {
+    if (c->linger) return;
+    c->linger_since_ns = c->site->now_ns;
+    c->closing = c->linger = true;
+    net_conn_dirty(c);
+}
+
 /* ---- input ---- */
 
 static const str preface = S_INIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
@@ -315,7 +324,7 @@ static bool is_over(int64_t now, int64_t since, uint32_t limit_ms) {
     return now - since > (int64_t)limit_ms * 1000000;
 }
 
-static bool body_too_slow(const net_request *r, int64_t now, const net_limits *l) {
+bool net_body_is_slow(const net_request *r, int64_t now, const net_limits *l) {
     if (is_over(now, r->last_body_ns, l->body_timeout_ms)) return true;
     int64_t ms = (now - r->body_start_ns) / 1000000;
     return ms > NET_RATE_GRACE_MS &&
@@ -336,7 +345,7 @@ static void tick_h1(net_conn *c, int64_t now, const net_limits *l) {
         break;
     case H1_BODY:
     case H1_CHUNKED:
-        if (body_too_slow(c->cur, now, l)) {
+        if (net_body_is_slow(c->cur, now, l)) {
             NET_COUNT(cfg, timeouts, 1);
             net_refuse(c->cur, 408, 4, RC_TIMEOUT, "the body came too slowly");
         }

@@ -51,11 +51,6 @@ static void put_status(net_conn *c, int status) {
     }
 }
 
-static void linger(net_conn *c) {
-    c->closing = c->linger = true;
-    c->linger_since_ns = c->site->now_ns;
-}
-
 /* After an answer: is the rest of the request's body short enough to skip? */
 static void after_answer(net_conn *c, net_request *r) {
     bool whole = c->state == H1_BUSY;
@@ -70,7 +65,7 @@ static void after_answer(net_conn *c, net_request *r) {
     c->cur = NULL;
     c->idle_since_ns = c->site->now_ns;
     if (!whole || !c->keep_alive || c->draining || c->eof) {
-        linger(c);
+        net_conn_linger(c);
     } else {
         c->skip_left = left;
         c->state = left ? H1_SKIP : H1_HEAD;
@@ -190,7 +185,7 @@ void h1_stop_bad(net_conn *c, int status, const char *why) {
     put_u64(c, (uint64_t)n);
     put(c, S("\r\n\r\n"));
     put(c, str_make(body, (size_t)n));
-    linger(c);
+    net_conn_linger(c);
     net_conn_dirty(c);
 }
 

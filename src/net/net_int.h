@@ -184,7 +184,7 @@ typedef struct net_answer {
 
 typedef struct net_part { /* of a streamed HTTP/2 answer */
     struct net_part *next;
-    size_t at, n;
+    size_t at, n, charged_bytes;
     char bytes[];
 } net_part;
 
@@ -210,7 +210,7 @@ struct net_request {
     unsigned accepts;
     net_block body;
     uint64_t charged_bytes; /* of counters.inflight_bytes */
-    uint64_t wire_bytes, response_bytes;
+    uint64_t wire_bytes, unpacked_bytes, response_bytes;
     int64_t start_ns, deadline_ns, body_start_ns, last_body_ns;
     int cancel; /* atomic access */
     bool form_ready;
@@ -228,7 +228,8 @@ struct net_request {
 
     /* HTTP/2 and gRPC */
     int32_t stream_id;
-    bool stream_closed;
+    bool stream_closed, headers_done, input_done;
+    int64_t progress_ns; /* of the answer */
     unsigned char prefix[5];
     unsigned prefix_n;
     uint32_t message_bytes;
@@ -236,7 +237,6 @@ struct net_request {
     size_t answer_at;
     net_part *part_first, *part_last;
     bool parts_done, deferred;
-    str authority, scheme;
 };
 
 /* New request of a connection, in its list; conn_holds is set. */
@@ -259,7 +259,7 @@ void net_refuse(net_request *r, int status, int grpc_status, rc code, const char
     PRINTF_LIKE(5, 6);
 /* Loop thread: a message came in. */
 void net_apply(net_msg *m);
-void net_finish(net_request *r); /* answer fully handed over: access, counters */
+void net_finish(net_request *r, int status, int grpc_status); /* tells on_access */
 str net_http_reason(int status);
 
 /* stream.c */
@@ -361,6 +361,8 @@ void net_conn_retry(net_conn *c); /* room may be there again */
 void net_conn_drain(net_conn *c);
 void net_conn_select_h2(net_conn *c); /* by ALPN */
 void net_conn_dirty(net_conn *c);
+void net_conn_linger(net_conn *c);
+bool net_body_is_slow(const net_request *r, int64_t now_ns, const net_limits *l);
 
 /* h1.c */
 void h1_input(net_conn *c, char *p, size_t n);
@@ -379,8 +381,6 @@ void h2_produce(net_conn *c);
 void h2_tick(net_conn *c);
 void h2_drain(net_conn *c);
 void h2_free(net_conn *c);
-bool h2_is_done(const net_conn *c);
-bool h2_has_streams(const net_conn *c);
 void h2_apply_answer(net_request *r);
 void h2_stream_begin(net_request *r);
 void h2_stream_part(net_request *r, str part);

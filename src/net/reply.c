@@ -77,6 +77,45 @@ str net_http_reason(int status) {
     return S("Status");
 }
 
+/* ---- gRPC text ---- */
+
+/* Percent-encoding of grpc-message: bytes out of 0x20..0x7e and '%'. */
+static str percent(arena *mem, str s) {
+    static const char hex[] = "0123456789ABCDEF";
+    char *p = arena_try_raw(mem, s.n * 3, 1);
+    size_t n = 0;
+    if (!p) return STR_NONE;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char ch = (unsigned char)s.p[i];
+        if (ch >= 0x20 && ch <= 0x7e && ch != '%') {
+            p[n++] = (char)ch;
+        } else {
+            p[n++] = '%';
+            p[n++] = hex[ch >> 4];
+            p[n++] = hex[ch & 15];
+        }
+    }
+    return str_make(p, n);
+}
+
+static str base64(arena *mem, str s) {
+    static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *p = arena_try_raw(mem, (s.n + 2) / 3 * 4, 1);
+    size_t n = 0;
+    if (!p) return STR_NONE;
+    for (size_t i = 0; i < s.n; i += 3) {
+        uint32_t v = (uint32_t)(unsigned char)s.p[i] << 16;
+        size_t left = s.n - i;
+        if (left > 1) v |= (uint32_t)(unsigned char)s.p[i + 1] << 8;
+        if (left > 2) v |= (uint32_t)(unsigned char)s.p[i + 2];
+        p[n++] = set[v >> 18];
+        p[n++] = set[v >> 12 & 63];
+        if (left > 1) p[n++] = set[v >> 6 & 63]; /* without padding, as gRPC prefers */
+        if (left > 2) p[n++] = set[v & 63];
+    }
+    return str_make(p, n);
+}
+
 /* ---- posting ---- */
 
 static void post(net_msg *m) {
@@ -104,24 +143,48 @@ static str clean_header(net_request *r, str s) {
     return str_make(p, s.n);
 }
 
-static void take_opts(net_request *r, const net_reply_opts *o, bool trailers) {
+/* Of one connection only (RFC 9113 8.2.2), or the server's own. */
+static bool is_own_header(str name) {
+    static const str names[] = {S_INIT("connection"), S_INIT("transfer-encoding"),
+                                S_INIT("keep-alive"), S_INIT("content-length"), S_INIT("date")};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq_nocase(name, names[i])) return true;
+    }
+    return false;
+}
+
+static void take_headers(net_request *r, const str *from, size_t count) {
+    net_answer *a = &r->answer;
+    str *h = arena_try_new_n(&r->mem, str, MAX(count, (size_t)1) * 2);
+    if (!h) return;
+    a->headers = h;
+    a->header_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        str name = clean_header(r, from[2 * i]);
+        if (is_own_header(name) || name.n == 0) continue;
+        h[2 * a->header_count] = name; /* nghttp2 makes it lower case */
+        h[2 * a->header_count++ + 1] = clean_header(r, from[2 * i + 1]);
+    }
+}
+
+static void take_trailers(net_request *r, int status, str message, str details) {
+    net_answer *a = &r->answer;
+    a->grpc_status = status;
+    a->grpc_message = percent(&r->mem, message);
+    a->grpc_details = base64(&r->mem, details);
+}
+
+static void take_opts(net_request *r, const net_reply_opts *o) {
     net_answer *a = &r->answer;
     if (r->is_grpc) {
         a->status = 200;
-        a->grpc_status = o->status;
-        a->grpc_message = str_dup(&r->mem, o->grpc_message);
-        a->grpc_details = str_dup(&r->mem, o->grpc_details);
-        if (!trailers && !o->content_type.n) a->content_type = S("application/grpc");
-    } else if (!trailers) {
+        a->content_type = S("application/grpc");
+        take_trailers(r, o->status, o->grpc_message, o->grpc_details);
+    } else {
         a->status = o->status ? o->status : 200;
     }
-    if (trailers) return;
     if (o->content_type.n) a->content_type = clean_header(r, o->content_type);
-    str *h = arena_try_new_n(&r->mem, str, MAX(o->header_count, (size_t)1) * 2);
-    if (!h) return;
-    for (size_t i = 0; i < o->header_count * 2; i++) h[i] = clean_header(r, o->headers[i]);
-    a->headers = h;
-    a->header_count = o->header_count;
+    take_headers(r, o->headers, o->header_count);
 }
 
 static bool has_coding(const net_answer *a) {
@@ -160,7 +223,7 @@ static void take_body(net_request *r, str body) {
 
 void net_reply(net_request *r, const net_reply_opts *o, str body) {
     MUST(r->magic == NET_REQUEST_MAGIC && r->handler_holds && !r->stream);
-    take_opts(r, o, false);
+    take_opts(r, o);
     if (!r->is_grpc || r->answer.grpc_status == 0) take_body(r, body);
     post_reply(r);
 }
@@ -236,18 +299,14 @@ static void make_error(net_request *r, int status, int grpc, rc code, str messag
     bool retry = row.retry || status == 429;
     if (r->is_grpc) {
         a->status = 200;
-        a->grpc_status = grpc;
         a->content_type = S("application/grpc");
-        a->grpc_message = str_dup(&r->mem, message);
-        if (retry) a->grpc_details = rpc_status(&r->mem, grpc, message, true);
+        take_trailers(r, grpc, message,
+                      retry ? rpc_status(&r->mem, grpc, message, true) : STR_NONE);
         return;
     }
     a->status = status;
-    if (retry) {
-        static const str after[2] = {S_INIT("Retry-After"), S_INIT("1")};
-        a->headers = after;
-        a->header_count = 1;
-    }
+    static const str after[2] = {S_INIT("Retry-After"), S_INIT("1")};
+    if (retry) take_headers(r, after, 1);
     put_error_body(r, grpc, code, message, retry);
 }
 
@@ -263,6 +322,8 @@ void net_reply_err(net_request *r, const err *e) {
 static void give_answer(net_request *r) {
     MUST(r->conn && r->conn_holds && !r->answered);
     r->answered = true;
+    r->response_bytes = r->answer.body_bytes;
+    net_finish(r, r->answer.status, r->answer.grpc_status);
     if (r->http_version == 20)
         h2_apply_answer(r);
     else
@@ -270,6 +331,7 @@ static void give_answer(net_request *r) {
 }
 
 void net_refuse(net_request *r, int status, int grpc_status, rc code, const char *fmt, ...) {
+    MUST(!r->handler_holds);
     if (r->answered) return;
     err e = {0};
     va_list args;
@@ -278,22 +340,20 @@ void net_refuse(net_request *r, int status, int grpc_status, rc code, const char
     va_end(args);
     r->refused = true;
     make_error(r, status, grpc_status, code, str_c(e.msg));
-    net_finish(r);
     give_answer(r);
 }
 
 /* Told once an answer, before the protocol takes the body. */
-void net_finish(net_request *r) {
+void net_finish(net_request *r, int status, int grpc_status) {
     net_config *cfg = r->site->cfg;
-    r->response_bytes += r->answer.body_bytes;
     if (!cfg->on_access) return;
     net_access a = {
         .method = r->method,
         .path = r->path,
         .peer = r->peer,
-        .status = r->answer.status,
-        .grpc_status = r->answer.grpc_status,
-        .request_bytes = r->body.n ? r->body.n : r->wire_bytes,
+        .status = status,
+        .grpc_status = grpc_status,
+        .request_bytes = r->unpacked_bytes ? r->unpacked_bytes : r->wire_bytes,
         .wire_bytes = r->wire_bytes,
         .response_bytes = r->response_bytes,
         .duration_ns = r->site->clock(r->site->clock_ctx) - r->start_ns,
@@ -334,7 +394,7 @@ static void apply_stream(net_request *r, const net_msg *m) {
         break;
     case NET_MSG_END:
         if (live) {
-            net_finish(r);
+            net_finish(r, r->answer.status, r->answer.grpc_status);
             if (r->http_version == 20)
                 h2_stream_end(r);
             else
@@ -357,7 +417,6 @@ void net_apply(net_msg *m) {
         return;
     }
     if (r->conn && r->conn_holds && !r->answered) {
-        net_finish(r);
         /* The handler's hold goes last: the protocol may drop its own at once. */
         give_answer(r);
     }
@@ -377,7 +436,7 @@ static rc post_stream(net_request *r, net_msg_kind kind, str part) {
 
 rc net_stream_begin(net_request *r, const net_reply_opts *o, size_t max_buffered_bytes) {
     MUST(r->magic == NET_REQUEST_MAGIC && r->handler_holds && !r->stream && !r->msg_posted);
-    take_opts(r, o, false);
+    take_opts(r, o);
     r->stream = net_stream_new(max_buffered_bytes);
     rc code = post_stream(r, NET_MSG_BEGIN, STR_NONE);
     if (code != RC_OK) {
@@ -403,7 +462,10 @@ rc net_stream_write(net_request *r, str part) {
 
 void net_stream_end(net_request *r, const net_reply_opts *trailers) {
     MUST(r->magic == NET_REQUEST_MAGIC && r->stream && !r->msg_posted);
-    if (trailers) take_opts(r, trailers, true);
+    if (r->is_grpc && trailers)
+        take_trailers(r, trailers->status, trailers->grpc_message, trailers->grpc_details);
+    else if (r->is_grpc)
+        take_trailers(r, 0, STR_NONE, STR_NONE);
     r->reply_msg.kind = NET_MSG_END;
     post_reply(r);
 }

@@ -108,9 +108,9 @@ static void unlink_conn(net_request *r) {
 
 void net_request_unhold_conn(net_request *r) {
     MUST(r->magic == NET_REQUEST_MAGIC && r->conn_holds);
-    if (!r->answered) net_cancel(r);
     r->conn_holds = false;
     if (r->handler_holds) {
+        net_cancel(r);
         /* It stays in the connection's list, so that handlers of closed streams are counted. */
         if (r->stream) net_stream_gone(r->stream);
         return;
@@ -458,6 +458,7 @@ void net_request_complete(net_request *r) {
     r->receiving = false;
     bool packed = r->is_grpc ? r->message_packed : r->coding != NET_IDENTITY;
     if (packed && r->body.n && !unpack_body(r)) return;
+    r->unpacked_bytes = r->body.n;
     r->handler_holds = true;
     r->conn->handler_count++;
     r->route->handler(r->route->ctx, r); /* r may be gone after this */
