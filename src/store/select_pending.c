@@ -29,7 +29,6 @@ rc store_source_new(store *s, const log_select *base, source *ret, err *e) {
 }
 
 /* ---- spans and edges ---- */
-const block_ops EDGE_BLOCKS = {.kind = BLOCK_EDGES};
 rc spans_select(store *s, const span_select *q, store_telemetry_sink sink, void *ctx,
                 select_stats *stats, err *e) {
     (void)s, (void)q, (void)sink, (void)ctx, (void)stats;
@@ -39,11 +38,6 @@ rc spans_labels(store *s, str label, const select_common *q, store_name_sink sin
                 select_stats *stats, err *e) {
     (void)s, (void)label, (void)q, (void)sink, (void)ctx, (void)stats;
     return pending("spans", e);
-}
-rc edges_select(store *s, int64_t from_ns, int64_t to_ns, store_edge_sink sink, void *ctx,
-                select_stats *stats, err *e) {
-    (void)s, (void)from_ns, (void)to_ns, (void)sink, (void)ctx, (void)stats;
-    return pending("edges", e);
 }
 
 /* ---- metrics ---- */

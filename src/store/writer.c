@@ -57,6 +57,7 @@ struct writer {
     int64_t window_ns;
     uint64_t window_bytes;
     int64_t stamp; /* of the newest checkpoint */
+    edge_builder *edges;
     item *group[GROUP_ITEMS];
     telemetry *telemetries[GROUP_ITEMS];
 };
@@ -162,11 +163,23 @@ static rc open_journal(writer *w, int64_t now_ns, err *e) {
 static rc encode_all(writer *w, telemetry *const *t, size_t count, err *e) {
     for (unsigned kind = 1; kind < BLOCK_KINDS; kind++) {
         const block_ops *ops = embedded_block_ops(kind);
-        if (!ops || !ops->encode) continue;
+        if (!ops || !ops->encode || kind == BLOCK_EDGES) continue; /* edges: see encode_edges */
         rc code = ops->encode(t, count, commit_put, &w->commit, e);
         if (code) return code;
     }
     return RC_OK;
+}
+
+/* Edges of what the commit takes; the commit goes without them when they do not fit. */
+static void encode_edges(writer *w, telemetry *const *t, size_t count) {
+    embedded *s = w->s;
+    commit_mark mark = commit_save(&w->commit);
+    int64_t now_ns = s->clock->ops->wall(s->clock->ctx).ns;
+    err e = {0};
+    rc code = edge_builder_encode(w->edges, t, count, now_ns, commit_put, &w->commit, &e);
+    if (!code) return;
+    commit_restore(&w->commit, mark);
+    embedded_trouble(s, "edges_dropped", &e);
 }
 
 /* Checkpoints are ordered by arrival time: it must grow although the clock may not. */
@@ -184,14 +197,22 @@ static void encode_group(writer *w, size_t count) {
         stamp_checkpoints(w, w->group[i]->t);
     }
     err *first = &w->group[0]->e;
-    if (encode_all(w, w->telemetries, count, first) == RC_OK) return;
+    if (encode_all(w, w->telemetries, count, first) == RC_OK) {
+        encode_edges(w, w->telemetries, count);
+        return;
+    }
+    size_t taken = 0;
     commit_reset(&w->commit);
     for (size_t i = 0; i < count; i++) {
         commit_mark mark = commit_save(&w->commit);
         item *it = w->group[i];
         it->code = encode_all(w, &it->t, 1, &it->e);
-        if (it->code) commit_restore(&w->commit, mark);
+        if (it->code)
+            commit_restore(&w->commit, mark);
+        else
+            w->telemetries[taken++] = it->t;
     }
+    encode_edges(w, w->telemetries, taken);
 }
 
 static void note_busy(writer *w, int64_t now, uint64_t bytes) {
@@ -263,6 +284,20 @@ static void handle_group(writer *w, size_t count) {
     }
 }
 
+/* Edges whose other side did not come in time, when nothing else is written; with `all` at the end.
+ */
+static void commit_edges(writer *w, bool all) {
+    err e = {0};
+    commit_reset(&w->commit);
+    if (!all)
+        encode_edges(w, NULL, 0);
+    else if (edge_builder_finish(w->edges, commit_put, &w->commit, &e))
+        return;
+    if (w->commit.blocks.n == 0) return;
+    rc code = commit_group(w, 0, &e);
+    tell_disk(w->s, code, &e);
+}
+
 /* ---- thread ---- */
 
 static void close_when_old(writer *w) {
@@ -284,7 +319,10 @@ static void writer_main(void *ctx) {
                                       : sys_queue_pop_wait(w->queue, TICK_MS, &p);
         if (code == RC_END) break;
         close_when_old(w);
-        if (code == RC_TIMEOUT) continue;
+        if (code == RC_TIMEOUT) {
+            commit_edges(w, false);
+            continue;
+        }
         item *it = p;
         if (!it->t) {
             close_journal(w, false);
@@ -305,6 +343,7 @@ static void writer_main(void *ctx) {
         }
         handle_group(w, count);
     }
+    commit_edges(w, true);
     close_journal(w, false);
 }
 
@@ -316,11 +355,13 @@ rc writer_start(embedded *s, err *e) {
     w->stamp = checkpoint_newest(s);
     atomic_init(&w->last_busy_ns, mono(s) - 3600 * SECOND_NS);
     commit_init(&w->commit);
+    w->edges = edge_builder_new();
     s->writer = w;
     rc code = sys_thread_start("store-writer", writer_main, w, &w->thread, e);
     if (code) {
         s->writer = NULL;
         sys_queue_free(w->queue);
+        edge_builder_free(w->edges);
         commit_release(&w->commit);
         mem_free(w);
     }
@@ -333,6 +374,7 @@ void writer_stop(embedded *s) {
     sys_queue_close(w->queue);
     sys_thread_join(w->thread);
     sys_queue_free(w->queue);
+    edge_builder_free(w->edges);
     commit_release(&w->commit);
     mem_free(w);
     s->writer = NULL;
