@@ -39,7 +39,8 @@ typedef struct block_info {
     uint64_t bytes;               /* of the payload */
     uint64_t raw_bytes;           /* of the records as received */
     uint64_t labels;     /* 64-bit Bloom mask of the hashes of service names: block_service_bit */
-    uint64_t severities; /* logs: bit n = severity number n present; spans: bit n = status n */
+    uint64_t severities; /* logs: bit n = severity number n present; spans: bit n = status n;
+                            metrics: distinct series of the block */
 } block_info;
 
 static inline uint64_t block_service_bits(str service) {
@@ -58,6 +59,11 @@ typedef struct block_io {
 } block_io;
 
 typedef rc (*block_put)(void *ctx, const block_info *info, str payload, err *e);
+
+/* Cancel flags are set by other threads. */
+static inline bool store_cancelled(const volatile int *cancel) {
+    return cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED);
+}
 
 typedef struct block_ops {
     block_kind kind;
@@ -105,9 +111,14 @@ MUST_CHECK rc snapshot_take(store *s, block_kind kind, int64_t from_ns, int64_t 
 size_t snapshot_count(const snapshot *s);
 const block_ref *snapshot_at(const snapshot *s, size_t i);
 void snapshot_release(snapshot *s);
+/* The sum of both, for a select that walks several snapshots. */
+void select_stats_add(select_stats *to, const select_stats *from);
+/* Marks an answer as partial; the first reason stays. */
+void select_stats_partial(select_stats *st, const char *reason);
 /* Calls fn(ctx, worker, ref) for blocks 0..count-1, in order of start, by up to `workers` threads
  * of the store's pool; RC_END from fn ends it without failure. Damage (RC_CORRUPT, RC_IO) of one
- * block is counted in stats and the others go on. */
+ * block is counted in stats and the others go on. fn counts blocks_read, or blocks_pruned when it
+ * looked at statistics only; stats is the worker's own and added up in the end. q may be NULL. */
 MUST_CHECK rc snapshot_each(snapshot *s, const select_common *q,
                             rc (*fn)(void *ctx, unsigned worker, const block_ref *ref,
                                      select_stats *stats, err *e),

@@ -24,7 +24,7 @@ file_path path_join(str dir, str name) {
 /* ---- files ---- */
 
 store_file *file_new(const sys_fs *fs, int fd, file_kind kind, uint64_t first, uint64_t last) {
-    MUST(fd >= 0 && first <= last);
+    MUST(first <= last);
     store_file *f = mem_new(store_file);
     f->magic = FILE_MAGIC;
     atomic_init(&f->refs, 1);
@@ -46,10 +46,23 @@ void file_unref(store_file *f) {
     if (!f) return;
     MUST(f->magic == FILE_MAGIC);
     if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1) return;
-    IGNORE(f->fs->ops->close(f->fs->ctx, f->fd, NULL)); /* was open for reading */
+    if (f->fd >= 0) IGNORE(f->fs->ops->close(f->fs->ctx, f->fd, NULL)); /* was for reading */
     f->magic = 0;
     vec_release(&f->blocks);
     mem_free(f);
+}
+
+static rc file_io_read(void *ctx, uint64_t offset, size_t n, void *to, err *e) {
+    const file_io *f = ctx;
+    uint64_t bytes = f->e.info.bytes;
+    if (offset > bytes || n > bytes - offset)
+        return FAIL(e, RC_CORRUPT, "a block of %" PRIu64 " bytes ends before %" PRIu64, bytes,
+                    offset + n);
+    return format_read(f->fs, f->fd, f->e.offset + offset, to, n, e);
+}
+
+block_io file_io_of(file_io *f, uint64_t id) {
+    return (block_io){.read = file_io_read, .ctx = f, .id = id};
 }
 
 /* ---- partitions ---- */

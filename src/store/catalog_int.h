@@ -28,14 +28,15 @@ typedef struct store_file {
     uint32_t magic;
     atomic_uint refs; /* the catalog's one, and one for each snapshot or job */
     const sys_fs *fs;
-    int fd; /* for reading; closed with the last reference */
+    int fd; /* for reading; closed with the last reference. -1: the file cannot be read; it keeps
+               its place so that nothing is merged over it */
     file_kind kind;
     uint64_t first, last;
     /* Under the catalog's lock: */
     uint64_t bytes; /* of the file */
     bool open;      /* a journal that is still written */
     bool busy;      /* a job works on it */
-    bool bad;       /* has damage that compaction could not read around: left as it is */
+    bool damaged;   /* something of it is lost: compaction keeps the file under another name */
     VEC(file_block) blocks;
 } store_file;
 
@@ -75,5 +76,13 @@ void partition_remove(partition *p, store_file *f); /* gives it up */
 /* Appends blocks to a file with ids of their own. */
 void catalog_add_blocks(catalog *c, store_file *f, const block_entry *blocks, size_t count);
 uint64_t partition_bytes(const partition *p);
+
+/* A block of an open file as a block_io; the file outlives it. */
+typedef struct file_io {
+    const sys_fs *fs;
+    int fd;
+    block_entry e;
+} file_io;
+block_io file_io_of(file_io *f, uint64_t id); /* borrows f */
 
 #endif

@@ -194,7 +194,7 @@ static rc checkpoints_merge(const block_io *in, const block_info *info, size_t c
     newest_init(&n);
     rc code = RC_OK;
     for (size_t i = 0; !code && i < count; i++) {
-        if (cancel && *cancel) code = FAIL(e, RC_CANCELLED, "merging was cancelled");
+        if (store_cancelled(cancel)) code = FAIL(e, RC_CANCELLED, "merging was cancelled");
         if (!code) code = add_block(&n, &in[i], &info[i], e);
         if (code == RC_CORRUPT) *ret_bad = i;
     }
@@ -269,6 +269,100 @@ rc checkpoint_find(store *base, str key, arena *out, str *ret, err *e) {
     if (!l.found) return RC_NOT_FOUND;
     *ret = l.data;
     return RC_OK;
+}
+
+/* ---- a partition that is about to go ---- */
+
+/* All checkpoint blocks of the list, with their files kept; from[i]: of the partition. */
+typedef struct all_blocks {
+    VEC(file_io) ios;
+    VEC(store_file *) files;
+    VEC(bool) inside;
+} all_blocks;
+
+static void list_blocks(embedded *s, const partition *which, all_blocks *all) {
+    sys_lock_take(s->list.lock);
+    for (size_t p = 0; p < s->list.parts.n; p++) {
+        const partition *part = s->list.parts.v[p];
+        for (size_t f = 0; f < part->files.n; f++) {
+            store_file *file = part->files.v[f];
+            for (size_t b = 0; b < file->blocks.n; b++) {
+                const block_entry *e = &file->blocks.v[b].e;
+                if (e->info.kind != BLOCK_CHECKPOINTS) continue;
+                vec_push(&all->ios, (file_io){file->fs, file->fd, *e});
+                vec_push(&all->files, file_ref(file));
+                vec_push(&all->inside, part == which);
+            }
+        }
+    }
+    sys_lock_give(s->list.lock);
+}
+
+/* Blocks outside come second: a row of the same stamp there means it was carried before. */
+static rc add_side(newest *n, all_blocks *all, bool inside, err *e) {
+    for (size_t i = 0; i < all->ios.n; i++) {
+        if (all->inside.v[i] != inside) continue;
+        block_io io = file_io_of(&all->ios.v[i], 0);
+        rc code = add_block(n, &io, &all->ios.v[i].e.info, e);
+        if (code && code != RC_CORRUPT) return code; /* damage is told where it is met in reading */
+    }
+    return RC_OK;
+}
+
+static rc put_carried(void *ctx, const block_info *info, str payload, err *e) {
+    return writer_put_block(ctx, info, payload, e);
+}
+
+struct carried {
+    newest in, out;
+    VEC(row) v; /* texts in `in` */
+};
+
+static void pick_rows(carried *c) {
+    for (size_t i = 0; i < c->in.v.n; i++) {
+        uint32_t there = intern_get(&c->out.keys, c->in.v.v[i].key);
+        if (there == INTERN_NONE || c->out.v.v[there].stamp < c->in.v.v[i].stamp)
+            vec_push(&c->v, c->in.v.v[i]);
+    }
+}
+
+rc checkpoint_carry(embedded *s, const partition *p, carried **ret, err *e) {
+    all_blocks all = {0};
+    list_blocks(s, p, &all);
+    bool any = false;
+    for (size_t i = 0; i < all.inside.n; i++) any |= all.inside.v[i];
+    carried *c = mem_new(carried);
+    newest_init(&c->in);
+    newest_init(&c->out);
+    rc code = any ? add_side(&c->in, &all, true, e) : RC_OK;
+    if (!code && any) code = add_side(&c->out, &all, false, e);
+    if (!code) pick_rows(c);
+    for (size_t i = 0; i < all.files.n; i++) file_unref(all.files.v[i]);
+    vec_release(&all.files);
+    vec_release(&all.ios);
+    vec_release(&all.inside);
+    if (code) {
+        checkpoint_carried_free(c);
+        return code;
+    }
+    *ret = c;
+    return RC_OK;
+}
+
+rc checkpoint_carried_put(embedded *s, const carried *c, err *e) {
+    rc code = RC_OK;
+    for (size_t at = 0; !code && at < c->v.n; at += BLOCK_L0_ROWS_MAX)
+        code = put_rows(c->v.v + at, MIN(c->v.n - at, (size_t)BLOCK_L0_ROWS_MAX), 0, put_carried, s,
+                        e);
+    return code;
+}
+
+void checkpoint_carried_free(carried *c) {
+    if (!c) return;
+    newest_release(&c->in);
+    newest_release(&c->out);
+    vec_release(&c->v);
+    mem_free(c);
 }
 
 int64_t checkpoint_newest(embedded *s) {

@@ -138,6 +138,7 @@ static void load_damage(void *ctx, uint64_t offset, uint64_t bytes, uint64_t rec
                     STR_ARG(str_sub(l->path, l->path.n - MIN(l->path.n, (size_t)200), 200)), what,
                     offset, bytes, records) < 0); /* cut is fine */
     l->damages++;
+    l->file->damaged = true;
     embedded_damaged(l->s, 0, text);
 }
 
@@ -247,31 +248,48 @@ static void drop_file(embedded *s, str dir, str name) {
     if (s->fs->ops->unlink(s->fs->ctx, path_str(&path), &e)) embedded_trouble(s, "leftover", &e);
 }
 
+/* One that cannot be read keeps its place in the list. */
+static rc load_or_mark(embedded *s, partition *p, str dir, const found_file *ff, err *e) {
+    store_file *f = NULL;
+    err why = {0};
+    rc code = load_file(s, dir, ff, &f, &why);
+    if (code == RC_NOT_FOUND && s->opts.read_only) return RC_OK; /* compacted just now */
+    if (code == RC_IO || code == RC_NOT_FOUND || code == RC_CORRUPT) {
+        embedded_damaged(s, 0, why.msg);
+        f = file_new(s->fs, -1, ff->kind, ff->first, ff->last);
+    } else if (code) {
+        if (e) *e = why;
+        return err_wrap(e, code, "\"%.*s\"", STR_ARG(dir));
+    }
+    if (f) partition_add(p, f);
+    return RC_OK;
+}
+
+/* A whole segment of the list stands for it. */
+static bool is_replaced(const partition *p, const found_file *ff) {
+    for (size_t i = 0; i < p->files.n; i++) {
+        const store_file *f = p->files.v[i];
+        found_file by = {f->kind, f->first, f->last, false};
+        if (f->fd >= 0 && !f->damaged && covers(&by, ff)) return true;
+    }
+    return false;
+}
+
 static rc load_files(embedded *s, partition *p, folder *d, str dir, err *e) {
     for (size_t i = 0; i < d->leftovers.n && !s->opts.read_only; i++)
         drop_file(s, dir, d->leftovers.v[i]);
     for (size_t i = 0; i < d->files.n; i++) {
         const found_file *ff = &d->files.v[i];
         p->next_number = MAX(p->next_number, ff->last + 1);
-        if (ff->superseded) {
-            char name[FILE_NAME_BYTES];
-            if (!s->opts.read_only)
-                drop_file(s, dir, format_name(name, ff->kind, ff->first, ff->last));
-            continue;
-        }
-        store_file *f = NULL;
-        err why = {0};
-        rc code = load_file(s, dir, ff, &f, &why);
-        if (code == RC_NOT_FOUND && s->opts.read_only) continue; /* compacted just now */
-        if (code == RC_IO || code == RC_NOT_FOUND || code == RC_CORRUPT) {
-            embedded_damaged(s, 0, why.msg);
-            continue;
-        }
-        if (code) {
-            if (e) *e = why;
-            return err_wrap(e, code, "\"%.*s\"", STR_ARG(dir));
-        }
-        if (f) partition_add(p, f);
+        rc code = ff->superseded ? RC_OK : load_or_mark(s, p, dir, ff, e);
+        if (code) return code;
+    }
+    for (size_t i = 0; i < d->files.n && !s->opts.read_only; i++) {
+        const found_file *ff = &d->files.v[i];
+        char name[FILE_NAME_BYTES];
+        /* Of a damaged segment the inputs stay on disk, for a person to look at. */
+        if (ff->superseded && is_replaced(p, ff))
+            drop_file(s, dir, format_name(name, ff->kind, ff->first, ff->last));
     }
     return RC_OK;
 }

@@ -63,17 +63,32 @@ rc writer_append(store *base, telemetry *t, void (*ack)(void *ctx, rc code, cons
 /* Closes the journal being written (when it holds anything) and waits for it. */
 void writer_seal(embedded *s);
 void writer_stats(embedded *s, store_stats *ret);
+/* Stores one finished block in a commit of its own, and waits. */
+MUST_CHECK rc writer_put_block(embedded *s, const block_info *info, str payload, err *e);
 /* Nothing much was appended in the last seconds. */
 bool writer_is_quiet(embedded *s);
 
 /* compact.c */
+typedef struct compact_job {
+    partition *part;
+    store_file *const *in; /* neighbours by number, referenced by the caller */
+    size_t count;
+    bool urgent;       /* somebody waits: do not give way to readers */
+    bool copy;         /* blocks as they are, nothing is merged */
+    bool verify;       /* every block as its signal verifies it, not the checksum alone */
+    bool drop_damaged; /* do not keep files with damage under another name */
+    const volatile int *cancel;
+} compact_job;
+/* Replaces the files by one segment without their damaged blocks. Under job_lock. */
+MUST_CHECK rc compact_files(embedded *s, const compact_job *job, err *e);
 MUST_CHECK rc compactor_start(embedded *s, err *e);
 void compactor_stop(embedded *s); /* cancels and joins */
 void compactor_wake(embedded *s); /* a journal was sealed; any thread */
 rc compactor_run(store *base, const volatile int *cancel, err *e); /* the op */
 uint64_t compactor_backlog(embedded *s);                           /* bytes of sealed journals */
 
-/* retention.c: one round: moves, removes. Called by the compactor's thread, and by tests. */
+/* retention.c: one round: moves, removes. now_ns: wall time; INT64_MIN when the clock cannot be
+ * trusted: then only sizes count. Called by the compactor's thread, and by tests. */
 MUST_CHECK rc retention_run(embedded *s, int64_t now_ns, err *e);
 
 /* snapshot.c */
@@ -89,6 +104,14 @@ size_t block_cache_bytes(block_cache *c);
 rc checkpoint_find(store *base, str key, arena *out, str *ret, err *e); /* the op */
 /* The newest stamp in the store, so that later ones are higher. */
 int64_t checkpoint_newest(embedded *s);
+
+/* The newest checkpoints that lie in this partition and would go with it. A file that nobody wrote
+ * to for as long as data is kept would else be read from its start again. */
+typedef struct carried carried;
+MUST_CHECK rc checkpoint_carry(embedded *s, const partition *p, carried **ret, err *e);
+/* Stores them in today's partition, with their old stamps: whatever is newer wins. */
+MUST_CHECK rc checkpoint_carried_put(embedded *s, const carried *c, err *e);
+void checkpoint_carried_free(carried *c); /* accepts NULL */
 
 /* fsck.c */
 rc fsck_run(store *base, bool repair, void (*fn)(void *ctx, const fsck_finding *f), void *ctx,

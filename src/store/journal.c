@@ -18,7 +18,8 @@
  *
  * Damage: a header that is bad ends the walk unless a valid header with a higher sequence follows
  * somewhere behind (searched at multiples of eight): then what lies between is damage and the walk
- * goes on there. Without such a header it is the torn tail, unless the journal says it was sealed.
+ * goes on there. Without such a header it is the torn tail, unless the journal says it was sealed,
+ * or all bytes that the header speaks of are there (keep_damaged_end).
  *
  * Failure to write: the file is cut back to its last good end, and the journal goes on (a full
  * disk is the usual case). When cutting fails, or a sync failed, the journal is broken: no byte is
@@ -294,6 +295,18 @@ static void damaged(walk *w, uint64_t from, uint64_t to, uint64_t records, const
     w->r->on_damage(w->r->ctx, from, to - from, records, what, NULL);
 }
 
+/* The last commit has all its bytes and some are wrong. A process that is killed leaves a shorter
+ * file; a power failure may leave this, and so may a bad disk. Whether it was acknowledged cannot
+ * be known: it is not served, and it stays in the file, counted and named. */
+static void keep_damaged_end(walk *w, uint64_t at, const commit_header *h) {
+    damaged(w, at, at + h->bytes, h->records,
+            "the last commit is damaged; perhaps it was never acknowledged");
+    w->f.end = at + h->bytes;
+    w->f.sequence = h->sequence;
+    w->f.chain = h->checksum;
+    w->chained = true;
+}
+
 /* What is at `at` is no whole commit: skip to the next one, or it is the tail. With a good header
  * the commit's length is known, and nothing inside it is taken for a commit. */
 static rc skip_bad(walk *w, uint64_t *at, const commit_header *h, err *e) {
@@ -307,6 +320,8 @@ static rc skip_bad(walk *w, uint64_t *at, const commit_header *h, err *e) {
     if (next < w->r->bytes) {
         damaged(w, *at, next, h->records, "commits are damaged");
         w->chained = false;
+    } else if (h->bytes == w->r->bytes - *at) {
+        keep_damaged_end(w, *at, h);
     } else {
         w->f.torn_bytes = w->r->bytes - *at;
         w->f.torn_records = h->records;
@@ -329,8 +344,12 @@ static rc take_commit(walk *w, uint64_t *at, const commit_header *h, err *e) {
             code = is_last(w, behind, h, &last, e);
         if (!code && last) code = check_payloads(w, h, false, e);
         if (code == RC_CORRUPT) {
-            w->f.torn_bytes = r->bytes - *at;
-            w->f.torn_records = h->records;
+            if (behind == r->bytes) {
+                keep_damaged_end(w, *at, h);
+            } else {
+                w->f.torn_bytes = r->bytes - *at;
+                w->f.torn_records = h->records;
+            }
             *at = r->bytes;
             return RC_OK;
         }

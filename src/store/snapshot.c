@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-enum { POOL_THREADS_MAX = 16, POOL_JOBS_MAX = 4096, DAMAGED_MAX = 10000 };
+enum { POOL_THREADS_MAX = 16, POOL_JOBS_MAX = 4096 };
 
 /* ---- snapshots ---- */
 
@@ -186,34 +186,13 @@ static void job_end(job *j, rc code, const err *e) {
     atomic_store(&j->stop, true);
 }
 
-static void partial(select_stats *st, const char *reason) {
-    if (!st->partial) IGNORE(snprintf(st->reason, sizeof st->reason, "%s", reason) < 0); /* fits */
+void select_stats_partial(select_stats *st, const char *reason) {
+    if (!st->partial)
+        IGNORE(snprintf(st->reason, sizeof st->reason, "%.159s", reason) < 0); /* cut is fine */
     st->partial = true;
 }
 
-/* May another block be read? */
-static bool go_on(job *j, select_stats *st) {
-    const select_common *q = j->q;
-    if (atomic_load(&j->stop)) return false;
-    if (!q) return true;
-    if (q->cancel && *q->cancel) {
-        err e = {0};
-        job_end(j, FAIL(&e, RC_CANCELLED, "the query was cancelled"), &e);
-        return false;
-    }
-    embedded *s = j->snap->s;
-    if (q->deadline_ns && s->clock->ops->mono(s->clock->ctx).ns >= q->deadline_ns) {
-        partial(st, "the query's time was over before everything was read");
-        return false;
-    }
-    if (q->max_bytes && j->bytes_before + atomic_load(&j->bytes) >= q->max_bytes) {
-        partial(st, "the query's budget of bytes was used up before everything was read");
-        return false;
-    }
-    return true;
-}
-
-static void stats_add(select_stats *to, const select_stats *st) {
+void select_stats_add(select_stats *to, const select_stats *st) {
     to->blocks += st->blocks;
     to->blocks_pruned += st->blocks_pruned;
     to->blocks_read += st->blocks_read;
@@ -222,7 +201,30 @@ static void stats_add(select_stats *to, const select_stats *st) {
     to->rows += st->rows;
     to->rows_matched += st->rows_matched;
     to->damaged_blocks += st->damaged_blocks;
-    if (st->partial) partial(to, st->reason);
+    if (st->partial) select_stats_partial(to, st->reason);
+}
+
+/* May another block be read? */
+static bool go_on(job *j, select_stats *st) {
+    const select_common *q = j->q;
+    if (atomic_load(&j->stop)) return false;
+    if (!q) return true;
+    if (store_cancelled(q->cancel)) {
+        err e = {0};
+        job_end(j, FAIL(&e, RC_CANCELLED, "the query was cancelled"), &e);
+        return false;
+    }
+    embedded *s = j->snap->s;
+    if (q->deadline_ns && s->clock->ops->mono(s->clock->ctx).ns >= q->deadline_ns) {
+        select_stats_partial(st, "the query's time was over before everything was read");
+        return false;
+    }
+    if (q->max_bytes && j->bytes_before + atomic_load(&j->bytes) >= q->max_bytes) {
+        select_stats_partial(st,
+                             "the query's budget of bytes was used up before everything was read");
+        return false;
+    }
+    return true;
 }
 
 static void work(job *j, unsigned worker) {
@@ -240,7 +242,7 @@ static void work(job *j, unsigned worker) {
             st.damaged_blocks++;
             char text[160];
             IGNORE(snprintf(text, sizeof text, "damaged: %.140s", e.msg) < 0); /* cut is fine */
-            partial(&st, text);
+            select_stats_partial(&st, text);
             embedded_damaged(j->snap->s, b->ref.io.id, e.msg);
             continue;
         }
@@ -248,7 +250,7 @@ static void work(job *j, unsigned worker) {
         break;
     }
     sys_lock_take(j->lock);
-    if (j->stats) stats_add(j->stats, &st);
+    if (j->stats) select_stats_add(j->stats, &st);
     sys_lock_give(j->lock);
 }
 

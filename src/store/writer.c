@@ -33,7 +33,9 @@ enum {
 #define SECOND_NS INT64_C(1000000000)
 
 typedef struct item {
-    telemetry *t; /* NULL: close the journal, then push to done */
+    telemetry *t; /* NULL: store the block, or close the journal; then push to done */
+    const block_info *info;
+    str payload;
     void (*ack)(void *ctx, rc code, const err *e);
     void *ctx;
     sys_queue *done;
@@ -298,6 +300,13 @@ static void commit_edges(writer *w, bool all) {
     tell_disk(w->s, code, &e);
 }
 
+static void handle_block(writer *w, item *it) {
+    commit_reset(&w->commit);
+    it->code = commit_put(&w->commit, it->info, it->payload, &it->e);
+    if (!it->code) it->code = commit_group(w, 0, &it->e);
+    tell_disk(w->s, it->code, &it->e);
+}
+
 /* ---- thread ---- */
 
 static void close_when_old(writer *w) {
@@ -325,7 +334,10 @@ static void writer_main(void *ctx) {
         }
         item *it = p;
         if (!it->t) {
-            close_journal(w, false);
+            if (it->info)
+                handle_block(w, it);
+            else
+                close_journal(w, false);
             MUST(sys_queue_push(it->done, it) == RC_OK);
             continue;
         }
@@ -407,15 +419,29 @@ rc writer_append(store *base, telemetry *t, void (*ack)(void *ctx, rc code, cons
     return code;
 }
 
-void writer_seal(embedded *s) {
-    writer *w = s->writer;
-    if (!w) return;
-    item it = {.done = sys_queue_new(1)};
-    if (sys_queue_push(w->queue, &it) == RC_OK) {
+/* Gives the thread something to do between groups and waits for it. */
+static rc ask(writer *w, item *it, err *e) {
+    it->done = sys_queue_new(1);
+    rc code = sys_queue_push(w->queue, it);
+    if (!code) {
         void *back;
-        MUST(sys_queue_pop(it.done, &back) == RC_OK && back == &it);
+        MUST(sys_queue_pop(it->done, &back) == RC_OK && back == it);
+        code = it->code;
+        if (code && e) *e = it->e;
+    } else {
+        code = FAIL(e, code, "the store is closing");
     }
-    sys_queue_free(it.done);
+    sys_queue_free(it->done);
+    return code;
+}
+
+void writer_seal(embedded *s) {
+    if (s->writer) IGNORE(ask(s->writer, &(item){0}, NULL)); /* closing closes it, too */
+}
+
+rc writer_put_block(embedded *s, const block_info *info, str payload, err *e) {
+    if (!s->writer) return FAIL(e, RC_UNSUPPORTED, "the store is open for reading only");
+    return ask(s->writer, &(item){.info = info, .payload = payload}, e);
 }
 
 void writer_stats(embedded *s, store_stats *ret) {

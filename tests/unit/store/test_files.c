@@ -85,11 +85,114 @@ static void one_writer_at_a_time(void **state) {
     store_close(s);
 }
 
+static size_t count_files(const char *suffix) {
+    char command[256];
+    snprintf(command, sizeof command, "find %s -name '*%s' | wc -l", dir, suffix);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    size_t n = 0;
+    assert_int_equal(fscanf(f, "%zu", &n), 1);
+    pclose(f);
+    return n;
+}
+
+static void fail_on_finding(void *ctx, const fsck_finding *f) {
+    (void)ctx;
+    fail_msg("%.*s at %" PRIu64 ": %.*s", STR_ARG(f->file), f->offset, STR_ARG(f->what));
+}
+
+static void check_clean(store *s) {
+    err e = {0};
+    assert_rc(s->ops->fsck(s, false, fail_on_finding, NULL, NULL, &e), RC_OK);
+}
+
+static void compaction_leaves_one_segment(void **state) {
+    (void)state;
+    store *s = open_at(str_c(dir), NULL);
+    err e = {0};
+    assert_rc(s->ops->compact(s, NULL, &e), RC_OK); /* nothing to do */
+    for (unsigned run = 0; run < 5; run++) {
+        for (unsigned i = 0; i < 10; i++) assert_rc(put(s, run * 100 + i * 10, 10, 50), RC_OK);
+        assert_rc(s->ops->compact(s, NULL, &e), RC_OK);
+        check_exactly(s, 0, (run + 1) * 100);
+        assert_int_equal(count_files(".segment"), 1);
+        assert_int_equal(count_files(".journal"), 0);
+        check_clean(s);
+        if (run % 2) {
+            store_close(s);
+            s = open_at(str_c(dir), NULL);
+            check_exactly(s, 0, (run + 1) * 100);
+        }
+    }
+    arena mem;
+    arena_init(&mem, "test", 1 << 20);
+    str data;
+    assert_rc(s->ops->checkpoint(s, S("k499"), &mem, &data, &e), RC_OK);
+    const store_partition *p;
+    size_t n;
+    assert_rc(s->ops->partitions(s, &mem, &p, &n, &e), RC_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(p[0].files, 1);
+    assert_false(p[0].open || p[0].cold);
+    arena_release(&mem);
+    store_close(s);
+}
+
+typedef struct reader {
+    store *s;
+    atomic_bool stop;
+    atomic_uint rounds;
+    unsigned max;
+    bool whole; /* every round sees all of 0..max-1 */
+} reader;
+
+static void read_again_and_again(void *ctx) {
+    reader *r = ctx;
+    unsigned *times = mem_alloc_n(r->max, sizeof *times);
+    while (!atomic_load(&r->stop)) {
+        select_stats st = {0};
+        count_records(r->s, times, r->max, &st);
+        MUST(st.damaged_blocks == 0);
+        for (unsigned i = 0; i < r->max; i++) MUST(r->whole ? times[i] == 1 : times[i] <= 1);
+        atomic_fetch_add(&r->rounds, 1);
+    }
+    mem_free(times);
+}
+
+/* Neither gap nor duplicate while files are swapped under the reader. */
+static void readers_race_compaction(void **state) {
+    (void)state;
+    enum { N = 400 };
+    store *s = open_at(str_c(dir), NULL);
+    err e = {0};
+    for (unsigned i = 0; i < N; i += 10) assert_rc(put(s, i, 10, 100), RC_OK);
+    reader r = {.s = s, .max = 4000, .whole = false}, all = {.s = s, .max = N, .whole = true};
+    sys_thread *t, *u = NULL;
+    assert_rc(sys_thread_start("reader", read_again_and_again, &all, &u, &e), RC_OK);
+    while (atomic_load(&all.rounds) < 2) {}
+    for (unsigned i = 0; i < 5; i++) assert_rc(s->ops->compact(s, NULL, &e), RC_OK);
+    atomic_store(&all.stop, true);
+    sys_thread_join(u);
+    assert_rc(sys_thread_start("reader", read_again_and_again, &r, &t, &e), RC_OK);
+    for (unsigned i = N; i < 1000; i += 10) {
+        assert_rc(put(s, i, 10, 100), RC_OK);
+        if (i % 100 == 0) assert_rc(s->ops->compact(s, NULL, &e), RC_OK);
+    }
+    while (atomic_load(&r.rounds) < 3) {}
+    atomic_store(&r.stop, true);
+    sys_thread_join(t);
+    check_exactly(s, 0, 1000);
+    check_clean(s);
+    store_close(s);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_acknowledged_is_there, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(many_appends_share_a_sync, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(one_writer_at_a_time, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(compaction_leaves_one_segment, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(readers_race_compaction, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
