@@ -99,6 +99,9 @@ str miner_slot_after(const miner *m, uint64_t shape, uint32_t k);
 MUST_CHECK rc miner_render(const miner *m, uint64_t shape, const str *values, uint32_t count,
                            buf *out, err *e);
 
+/* The id of the shape with this skeleton: constants, and '\x01' for each slot. */
+uint64_t miner_shape_id(str skeleton);
+
 /* State, versioned from the first byte. Loading merges into m. RC_CORRUPT names the offset. */
 MUST_CHECK rc miner_save(const miner *m, buf *out, err *e);
 MUST_CHECK rc miner_load(miner *m, str state, err *e);

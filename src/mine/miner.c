@@ -52,6 +52,11 @@ uint64_t skeleton_hash(str skel, uint64_t *ret_check) {
     return h.low64 ? h.low64 : 1;
 }
 
+uint64_t miner_shape_id(str skeleton) {
+    uint64_t check;
+    return skeleton_hash(skeleton, &check);
+}
+
 rc miner_new(const miner_opts *opts, miner **ret, err *e) {
     static const miner_opts none = {0};
     if (!opts) opts = &none;
