@@ -5,17 +5,15 @@
  * columns per kind would be three values long: level 0 keeps cells in the order of records.
  *
  * Format (level 0)
- *     head     "FLLB", u8 version, u8 level, u16 0, u32 header bytes, u32 raw bytes (0 = as stored),
- *              u64 XXH3 of everything behind the head (level 1: of the header)
- *     rows     varint
- *     tables   logtables.c
- *     pieces   column of times, kinds, resources, bits (ROW_*), observed times (- time), metas;
- *              ids (16 bytes trace and 8 bytes span where the bits say so); lengths of text cells
- *              (u8, 255: a varint in the next piece), long lengths, numbers (integers as zigzag varints,
- *              doubles 8 bytes), texts
- * Cells follow row by row, each row's in the order of its kind.
+ *     head     "FLLB", u8 version, u8 level, u16 0, u32 header bytes, u32 raw bytes (0 = as
+ * stored), u64 XXH3 of everything behind the head (level 1: of the header) rows     varint tables
+ * logtables.c pieces   column of times, kinds, resources, bits (ROW_*), observed times (- time),
+ * metas; ids (16 bytes trace and 8 bytes span where the bits say so); lengths of text cells (u8,
+ * 255: a varint in the next piece), long lengths, numbers (integers as zigzag varints, doubles 8
+ * bytes), texts Cells follow row by row, each row's in the order of its kind.
  *
- * The sorting time of a row without time is its observed, else its arrival time; ROW_NO_TIME says so.
+ * The sorting time of a row without time is its observed, else its arrival time; ROW_NO_TIME says
+ * so.
  *
  * Exactness. A kind is found by shape, but a row joins it only when its constants are equal byte by
  * byte. What was not mined, or whose slots make no sense, is one cell (lb_kind.plain). */
@@ -24,6 +22,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "codec/otlp.h"
+#include "mine/mine.h"
 
 enum { TEXT_CUT = 64 << 20, PIECE_MAX = 224 << 20 };
 
@@ -170,10 +169,10 @@ static uint32_t kind_of(l0 *x, const log_record *r, lb_kind *k) {
 }
 
 static bool put_ids(l0 *x, const log_record *r, uint64_t *bits) {
-    uint8_t trace[16], span[8];
+    uint8_t trace[16], sid[8];
     str t = r->trace_bin, s = r->span_bin;
     if (t.n != 16 && hex_to_bytes(r->trace_id, trace, 16)) t = (str){(char *)trace, 16};
-    if (s.n != 8 && hex_to_bytes(r->span_id, span, 8)) s = (str){(char *)span, 8};
+    if (s.n != 8 && hex_to_bytes(r->span_id, sid, 8)) s = (str){(char *)sid, 8};
     if (t.n == 16) *bits |= ROW_TRACE;
     if (s.n == 8) *bits |= ROW_SPAN;
     return (t.n != 16 || buf_put(&x->ids, t)) && (s.n != 8 || buf_put(&x->ids, s));
@@ -205,8 +204,12 @@ static bool add_record(l0 *x, const log_record *r, int64_t arrival_ns) {
     }
     if (r->observed_ns) bits |= ROW_OBSERVED;
     bool ok = put_ids(x, r, &bits);
-    uint64_t row[C_COUNT] = {(uint64_t)time, kind, res, bits,
-                             r->observed_ns ? (uint64_t)r->observed_ns - (uint64_t)time : 0, meta};
+    uint64_t row[C_COUNT] = {(uint64_t)time,
+                             kind,
+                             res,
+                             bits,
+                             r->observed_ns ? (uint64_t)r->observed_ns - (uint64_t)time : 0,
+                             meta};
     for (int c = 0; c < C_COUNT; c++) x->cols[(size_t)c * x->cap + x->rows] = row[c];
 
     if (k.plain) ok = ok && put_text(x, r->body);

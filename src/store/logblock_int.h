@@ -5,9 +5,9 @@
  *     resource, scope      as in model/attribute.h
  *     schema               ordered keys and types of a record's attributes
  *     meta                 scope, severity, severity text, event name, flags, dropped attributes
- *     kind                 shape, skeleton (constants with LB_MARK for each slot), slot types, schema,
- *                          body type
- *     family (level 1)     kinds whose columns are kept together: same schema, slots, body type
+ *     kind                 shape, skeleton (constants with LB_MARK for each slot), slot types,
+ * schema, body type family (level 1)     kinds whose columns are kept together: same schema, slots,
+ * body type
  *
  * and what a row adds are *cells*: one for each slot, then one for each attribute, then one for the
  * value of a body that is no text. A cell is text or (integers, doubles, booleans) a number. */
@@ -119,9 +119,9 @@ typedef struct lb_rows {
     int64_t *time;
     uint32_t *kind, *res, *meta;
     uint8_t *bits;
-    int64_t *observed;     /* absolute; 0 = not stated */
-    const uint8_t **ids;   /* trace id, then span id, as bits says */
-    uint32_t *first_cell;  /* in cells */
+    int64_t *observed;    /* absolute; 0 = not stated */
+    const uint8_t **ids;  /* trace id, then span id, as bits says */
+    uint32_t *first_cell; /* in cells */
     str *cells;
     size_t cell_count;
 } lb_rows;
@@ -135,7 +135,7 @@ enum { G_TIME = 0, G_FAMILY, G_RESOURCE, G_BITS, G_OBSERVED, G_IDS, G_COUNT };
 
 /* What is known of a column without reading it. */
 typedef struct lb_stamp {
-    uint64_t mask; /* lb_class_bit of every byte */
+    uint64_t mask;     /* lb_class_bit of every byte */
     uint32_t min, max; /* lengths */
 } lb_stamp;
 

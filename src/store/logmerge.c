@@ -1,4 +1,5 @@
-/* logmerge.c - log blocks of any level to level-1 blocks: sorted by time, small, readable by column.
+/* logmerge.c - log blocks of any level to level-1 blocks: sorted by time, small, readable by
+ * column.
  *
  * Problem. What is stored for months should take few bytes, and a search should open few columns.
  * Both come from putting together what is alike: the values of one slot of one statement.
@@ -56,8 +57,8 @@ typedef struct sort_row {
 } sort_row;
 
 typedef struct merger {
-    arena mem;           /* inputs of this round */
-    lb_builder *tables;  /* joined */
+    arena mem;          /* inputs of this round */
+    lb_builder *tables; /* joined */
     VEC(source_rows) src;
     block_put put;
     void *put_ctx;
@@ -245,8 +246,16 @@ static int by_family(const void *a, const void *b) {
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* The family of a kind among those with its structure; chains end with 0 or at CHAIN_MAX. */
 enum { CHAIN_MAX = 32 };
+
+static uint32_t new_family(build *b, uint32_t leader) {
+    fam f = {.leader = leader, .into = (uint32_t)b->fams.n};
+    vec_push(&b->fams, f);
+    return f.into;
+}
+
+/* The family of a kind: the first of those with its structure, at most CHAIN_MAX, whose words
+ * agree; else a new one. */
 
 static uint32_t family_for(build *b, map64 *seen, uint32_t kind) {
     const lb_kind *k = &b->joined->kinds[kind];
@@ -255,16 +264,15 @@ static uint32_t family_for(build *b, map64 *seen, uint32_t kind) {
         uint64_t *at = map64_put(seen, key, NULL);
         MUST(at);
         if (*at == 0) {
-            vec_push(&b->fams, (fam){.leader = kind, .into = (uint32_t)b->fams.n});
-            *at = b->fams.n;
-            return (uint32_t)*at - 1;
+            uint32_t f = new_family(b, kind);
+            *at = (uint64_t)f + 1;
+            return f;
         }
         const lb_kind *leader = &b->joined->kinds[b->fams.v[*at - 1].leader];
         if (kind_manner(leader) == kind_manner(k) && words_agree(leader, k))
             return (uint32_t)*at - 1;
     }
-    vec_push(&b->fams, (fam){.leader = kind, .into = (uint32_t)b->fams.n});
-    return (uint32_t)b->fams.n - 1;
+    return new_family(b, kind);
 }
 
 /* Families of few rows: one for all of the same schema, slots and body type. */
@@ -652,7 +660,8 @@ static bool share_attributes(build *b, uint32_t **ret_shared_of) {
         if (!ret_shared_of[f]) return false;
         memset(ret_shared_of[f], 0xff, s->count * 4 + 4);
         for (uint32_t a = 0; a < s->count; a++) {
-            uint64_t *at = map64_put(&seen, mix64(str_hash(s->attrs[a].key) ^ s->attrs[a].type), NULL);
+            uint64_t *at =
+                map64_put(&seen, mix64(str_hash(s->attrs[a].key) ^ s->attrs[a].type), NULL);
             if (!at || (*at == 0 && keys.n == SHARED_KEYS_MAX)) continue;
             if (*at == 0) {
                 shared_key fresh = {.key = s->attrs[a].key, .type = s->attrs[a].type};
@@ -771,7 +780,8 @@ static bool family_columns(build *b, size_t fi, const uint32_t *shared_of) {
     str *texts = arena_try_raw(&b->x.mem, n * sizeof *texts, 16);
     if (!member || !nums || !texts) return false;
     b->x.no_zstd = n < 256; /* their parts are compressed */
-    for (size_t i = 0; i < n; i++) nums[i] = member[i] = b->t.kinds[b->kind_local[b->kind[at[i]]]].member;
+    for (size_t i = 0; i < n; i++)
+        nums[i] = member[i] = b->t.kinds[b->kind_local[b->kind[at[i]]]].member;
     bool ok = nums_column(b, &f->member, nums, n, NULL, 0);
     const uint32_t *by = f->kinds > 1 && n > f->kinds ? member : NULL;
     for (size_t i = 0; i < n; i++) {
@@ -817,9 +827,9 @@ static bool make_columns(build *b) {
     if (!shared_of || !share_attributes(b, shared_of) || !global_columns(b)) return false;
     bool ok = true;
     for (size_t f = 0; ok && f < b->family_count; f++) {
-        lb_family *fam = &b->h.families[f];
-        fam->cell = arena_try_new_n(&b->mem, lb_column, fam->cells);
-        ok = fam->cell && family_columns(b, f, shared_of[f]);
+        lb_family *x = &b->h.families[f];
+        x->cell = arena_try_new_n(&b->mem, lb_column, x->cells);
+        ok = x->cell && family_columns(b, f, shared_of[f]);
     }
     return ok && flush_pool(b);
 }
@@ -930,7 +940,8 @@ static int by_time(const void *a, const void *b) {
 rc lb_merge(const block_io *in, const block_info *info, size_t count, size_t max_bytes,
             block_put put, void *put_ctx, const volatile int *cancel, size_t *ret_bad, err *e) {
     if (count == 0) return RC_OK;
-    merger m = {.tables = lb_builder_new(), .put = put, .put_ctx = put_ctx, .cancel = cancel, .e = e};
+    merger m = {
+        .tables = lb_builder_new(), .put = put, .put_ctx = put_ctx, .cancel = cancel, .e = e};
     arena_init(&m.mem, "log merge inputs", COL_SCRATCH_MAX);
     input *order = mem_alloc_n(count, sizeof *order);
     for (size_t i = 0; i < count; i++) order[i] = (input){info[i].min_ts_ns, i};
@@ -973,7 +984,8 @@ rc lb_verify(const block_io *in, const block_info *info, err *e) {
         const lb_rows *r = &m.src.v[0].rows;
         for (size_t i = 0; i < r->n && !code; i++) {
             if (r->time[i] < info->min_ts_ns || r->time[i] > info->max_ts_ns)
-                code = FAIL(e, RC_CORRUPT, "log block: row %zu lies outside of the block's time", i);
+                code =
+                    FAIL(e, RC_CORRUPT, "log block: row %zu lies outside of the block's time", i);
         }
     }
     vec_release(&m.src);

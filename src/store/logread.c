@@ -3,19 +3,18 @@
  *
  * Format (level 1)
  *     head      as in logblock.c; the header follows, zstd when raw bytes is not 0
- *     header    rows, tables (kinds with family, sorted by it), shared columns: count, each column, rows;
- *               global columns: time, family, resource, bits, observed - time, ids;
- *               families: count, each: rows, column of member numbers, column of metas, columns of cells;
- *               parts: count, each: stored bytes, raw bytes (0 = as stored), u32 XXH3 (low half)
- *     parts     one behind the other
- * A column is u8 how | 8 when of numbers; PART: part, offset, bytes; CONST, MEMBER: piece; SHARED:
- * number; then for texts the stamp: u64 mask, min, max length.
- * Member i of a family is its i-th kind. Row k of a family (counted in time order) has value k of the
- * family's columns; the rows of a shared column are those of the families that refer to it.
+ *     header    rows, tables (kinds with family, sorted by it), shared columns: count, each column,
+ * rows; global columns: time, family, resource, bits, observed - time, ids; families: count, each:
+ * rows, column of member numbers, column of metas, columns of cells; parts: count, each: stored
+ * bytes, raw bytes (0 = as stored), u32 XXH3 (low half) parts     one behind the other A column is
+ * u8 how | 8 when of numbers; PART: part, offset, bytes; CONST, MEMBER: piece; SHARED: number; then
+ * for texts the stamp: u64 mask, min, max length. Member i of a family is its i-th kind. Row k of a
+ * family (counted in time order) has value k of the family's columns; the rows of a shared column
+ * are those of the families that refer to it.
  *
  * Everything is checked: numbers against the counts of what they number, sizes against the bytes
- * that are there. Rows are decoded with one column after the other, so damage costs RC_CORRUPT, never
- * memory beyond the stated maxima. */
+ * that are there. Rows are decoded with one column after the other, so damage costs RC_CORRUPT,
+ * never memory beyond the stated maxima. */
 #include "store/logblock_int.h"
 
 #include <zstd.h>
@@ -27,17 +26,17 @@ enum { HEADER_RAW_MAX = 512 << 20, PART_RAW_MAX = 512 << 20, COLUMN_NUM = 8 };
 
 /* ---- stamps ---- */
 
-/* Bits: 0 digits, 1..26 lower case, 27..52 upper case, then punctuation; what is left shares 63. */
+/* Bits: 1 digits, 2..27 lower case, 28..53 upper case, then punctuation; what is left shares 0. */
 const uint8_t lb_class[256] = {
-    [0 ... 255] = 63,
-    ['0'] = 0, ['1'] = 0, ['2'] = 0, ['3'] = 0, ['4'] = 0, ['5'] = 0, ['6'] = 0, ['7'] = 0,
-    ['8'] = 0, ['9'] = 0,
-    ['a'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
-    25, 26,
-    ['A'] = 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48,
-    49, 50, 51, 52,
-    [' '] = 53, ['.'] = 54, ['-'] = 55, ['_'] = 56, ['/'] = 57, [':'] = 58, ['"'] = 59, ['='] = 60,
-    [','] = 61, ['@'] = 62,
+    ['0'] = 1,  1,          1,          1,          1,          1,          1,          1,
+    1,          1,          ['a'] = 2,  3,          4,          5,          6,          7,
+    8,          9,          10,         11,         12,         13,         14,         15,
+    16,         17,         18,         19,         20,         21,         22,         23,
+    24,         25,         26,         27,         ['A'] = 28, 29,         30,         31,
+    32,         33,         34,         35,         36,         37,         38,         39,
+    40,         41,         42,         43,         44,         45,         46,         47,
+    48,         49,         50,         51,         52,         53,         [' '] = 54, ['.'] = 55,
+    ['-'] = 56, ['_'] = 57, ['/'] = 58, [':'] = 59, ['"'] = 60, ['='] = 61, [','] = 62, ['@'] = 63,
 };
 
 uint64_t lb_mask_of(str s) {
@@ -384,8 +383,8 @@ static rc column_texts(l1 *b, const lb_column *c, size_t n, const uint64_t *memb
 }
 
 /* Fills the cells, kinds and metas of the rows of family f; at[k] = row of its k-th. */
-static rc family_rows(l1 *b, size_t fi, const uint32_t *at, const uint64_t *members,
-                      lb_rows *rows, err *e) {
+static rc family_rows(l1 *b, size_t fi, const uint32_t *at, const uint64_t *members, lb_rows *rows,
+                      err *e) {
     const lb_family *f = &b->h.families[fi];
     size_t n = f->rows;
     arena_mark mark = arena_save(&b->x.mem);
@@ -461,7 +460,8 @@ static rc get_rows1(l1 *b, lb_rows *ret, err *e) {
     NUMBERS(G_BITS, rows.meta, ROW_BITS + 1);
 #undef NUMBERS
     for (size_t i = 0; !code && i < n; i++) rows.bits[i] = (uint8_t)rows.meta[i];
-    if (!code) code = column_nums(b, &h->global[G_OBSERVED], n, NULL, 0, (uint64_t *)rows.observed, e);
+    if (!code)
+        code = column_nums(b, &h->global[G_OBSERVED], n, NULL, 0, (uint64_t *)rows.observed, e);
     if (!code) code = column_bytes(b, &h->global[G_IDS], &bytes, e);
     if (!code) code = col_get_blob(&b->x, bytes, n * 24, b->mem, &ids, e);
     if (code) return code;

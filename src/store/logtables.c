@@ -156,14 +156,11 @@ void lb_builder_reset(lb_builder *b) {
     b->last_resource = b->last_scope = b->last_schema = b->last_meta = LB_NONE;
 }
 
-const lb_tables *lb_builder_tables(const lb_builder *cb) {
-    return &cb->tables;
-}
+const lb_tables *lb_builder_tables(const lb_builder *cb) { return &cb->tables; }
 
 static void tables_update(lb_builder *b) {
-    b->tables = (lb_tables){b->resources.v, b->scopes.v,     b->schemas.v,   b->metas.v,
-                            b->kinds.v,     b->resources.n,  b->scopes.n,    b->schemas.n,
-                            b->metas.n,     b->kinds.n};
+    b->tables = (lb_tables){b->resources.v, b->scopes.v, b->schemas.v, b->metas.v, b->kinds.v,
+                            b->resources.n, b->scopes.n, b->schemas.n, b->metas.n, b->kinds.n};
 }
 
 /* Walks the entries of hash h. The value is number + 1; a full table means "not found". */
@@ -359,8 +356,7 @@ static bool put_attrs(buf *out, const attribute *a, uint32_t n) {
     bool ok = buf_varint(out, n);
     for (uint32_t i = 0; ok && i < n; i++) {
         ok = col_put_piece(out, a[i].key) && buf_putc(out, (char)a[i].type) &&
-             (is_num(a[i].type) ? buf_varint(out, zigzag(a[i].num))
-                                : col_put_piece(out, a[i].val));
+             (is_num(a[i].type) ? buf_varint(out, zigzag(a[i].num)) : col_put_piece(out, a[i].val));
     }
     return ok;
 }
@@ -486,7 +482,7 @@ rc lb_get_tables(col_reader *r, bool level1, lb_mem *mem, lb_tables *ret, err *e
     lb_tables t = {0};
 #define TABLE(list, number, type, min_bytes)                                                       \
     t.number = get_count(r, min_bytes);                                                            \
-    t.list = lb_alloc(mem, t.number * sizeof(type));                                                 \
+    t.list = lb_alloc(mem, t.number * sizeof(type));                                               \
     if (!t.list) return FAIL(e, RC_LIMIT, "log block: no memory for tables");                      \
     for (size_t i = 0; i < t.number && !r->bad; i++)
     TABLE(resources, resource_count, resource, 4) {

@@ -7,7 +7,6 @@ static rc pending(const char *what, err *e) {
 }
 
 /* ---- logs ---- */
-const block_ops LOG_BLOCKS = {.kind = BLOCK_LOGS};
 rc logs_select(store *s, const log_select *q, log_sink sink, void *ctx, select_stats *stats,
                err *e) {
     (void)s, (void)q, (void)sink, (void)ctx, (void)stats;
