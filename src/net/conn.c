@@ -61,7 +61,7 @@ static void chunk_free(net_chunk *c) {
     mem_free(c);
 }
 
-static void out_drop(net_out *o, size_t n) {
+void net_out_drop(net_out *o, size_t n) {
     MUST(n <= o->bytes);
     o->bytes -= n;
     while (o->first) {
@@ -132,12 +132,11 @@ str net_site_date(net_site *s) {
 
 /* ---- life ---- */
 
-net_conn *net_conn_new(net_site *s, uint32_t group, str peer, bool is_tls) {
+net_conn *net_conn_new(net_site *s, uint32_t group, str peer) {
     net_conn *c = mem_new(net_conn);
     c->magic = NET_CONN_MAGIC;
     c->site = s;
     c->group = group;
-    c->is_tls = is_tls;
     snprintf(c->peer, sizeof c->peer, "%.*s", STR_ARG(str_sub(peer, 0, sizeof c->peer - 1)));
     buf_init(&c->head, s->cfg->limits.max_header_bytes + 1024);
     c->last_in_ns = c->last_out_ns = c->idle_since_ns = s->now_ns;
@@ -306,7 +305,7 @@ void net_conn_produce(net_conn *c) {
 void net_conn_sent(net_conn *c, size_t n) {
     MUST(c->magic == NET_CONN_MAGIC);
     if (n == 0) return;
-    out_drop(&c->out, n);
+    net_out_drop(&c->out, n);
     c->last_out_ns = c->site->now_ns;
     NET_COUNT(c->site->cfg, bytes_out, n);
     net_conn_dirty(c);
@@ -367,7 +366,7 @@ static void tick_h1(net_conn *c, int64_t now, const net_limits *l) {
 void net_conn_tick(net_conn *c) {
     const net_limits *l = &c->site->cfg->limits;
     int64_t now = c->site->now_ns;
-    if (c->out.bytes > 0 && is_over(now, c->last_out_ns, l->body_timeout_ms)) {
+    if ((c->out.bytes > 0 || c->wire_waits) && is_over(now, c->last_out_ns, l->body_timeout_ms)) {
         NET_COUNT(c->site->cfg, timeouts, 1);
         c->dead = true; /* a client that does not read */
     } else if (c->linger) {
@@ -376,6 +375,11 @@ void net_conn_tick(net_conn *c) {
         tick_h1(c, now, l);
     } else if (c->proto == NET_PROTO_H2) {
         h2_tick(c);
+    } else if (c->handshaking) {
+        if (is_over(now, c->idle_since_ns, l->header_timeout_ms)) {
+            NET_COUNT(c->site->cfg, timeouts, 1);
+            c->dead = true;
+        }
     } else if (c->head.n > 0 ? is_over(now, c->head_since_ns, l->header_timeout_ms)
                              : is_over(now, c->idle_since_ns, l->idle_timeout_ms)) {
         c->dead = true;

@@ -143,6 +143,7 @@ typedef struct net_out {
 
 void net_out_put(net_out *o, str s);                         /* copies */
 void net_out_take(net_out *o, char *p, size_t at, size_t n); /* takes p (mem_free) */
+void net_out_drop(net_out *o, size_t n);                     /* sent */
 void net_out_release(net_out *o);
 
 /* ---- requests ---- */
@@ -290,13 +291,13 @@ struct net_conn {
     net_conn *dirty_next;
     void *transport;
     uint32_t group;
-    bool is_tls;
     char peer[64];
     net_proto proto;
     net_out out;
     net_request *requests;                 /* list */
     unsigned request_count, handler_count; /* in the list; with their handlers */
     bool is_dirty, eof, closing, dead, draining, linger, in_input, waiting;
+    bool handshaking, wire_waits; /* TLS: wire_waits: records are not sent yet */
     int64_t last_in_ns, last_out_ns, idle_since_ns, head_since_ns, linger_since_ns;
     uint64_t linger_bytes;
     /* HTTP/1 */
@@ -344,7 +345,7 @@ void net_site_release(net_site *s);
 void net_site_now(net_site *s);
 str net_site_date(net_site *s);
 
-net_conn *net_conn_new(net_site *s, uint32_t group, str peer, bool is_tls);
+net_conn *net_conn_new(net_site *s, uint32_t group, str peer);
 void net_conn_free(net_conn *c); /* requests with handlers live on, cancelled */
 /* Where the next bytes are best put. */
 void net_conn_room(net_conn *c, char **ret_p, size_t *ret_n);

@@ -16,12 +16,12 @@
 #include "net/raw.h"
 
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdatomic.h>
 #include <uv.h>
 
 #include "base/mem.h"
 #include "base/vec.h"
+#include "net/tls_int.h"
 #include "sys/datagram.h"
 #include "sys/thread.h"
 
@@ -94,38 +94,6 @@ static rc uv_failed(err *e, int code, const char *what, str host, uint16_t port)
 }
 
 /* ---- TLS ---- */
-
-static rc tls_failed(err *e, const char *what, str file) {
-    char why[160];
-    ERR_error_string_n(ERR_get_error(), why, sizeof why);
-    ERR_clear_error();
-    return FAIL(e, RC_INVALID, "%s \"%.*s\": %s", what, STR_ARG(file), why);
-}
-
-static rc tls_load(const net_tls *t, SSL_CTX **ret, err *e) {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-    MUST(ctx != NULL);
-    rc r = RC_OK;
-    const char *cert = t->cert_file.p, *key = t->key_file.p;
-    SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
-    if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
-        r = tls_failed(e, "certificate", t->cert_file);
-    else if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 ||
-             SSL_CTX_check_private_key(ctx) != 1)
-        r = tls_failed(e, "private key", t->key_file);
-    if (r == RC_OK && t->client_ca_file.n) {
-        if (SSL_CTX_load_verify_locations(ctx, t->client_ca_file.p, NULL) != 1)
-            r = tls_failed(e, "client certificates", t->client_ca_file);
-        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    }
-    if (r != RC_OK) {
-        SSL_CTX_free(ctx);
-        return r;
-    }
-    *ret = ctx;
-    return RC_OK;
-}
 
 typedef struct tls_write {
     uv_write_t req;
@@ -419,7 +387,7 @@ static rc open_slot(raw_server *s, const raw_listen *l, err *e) {
     }
     struct sockaddr_storage a = {0};
     rc r = resolve(s, l->host, l->port, &a, e);
-    if (r == RC_OK && slot->tls.cert_file.n) r = tls_load(&slot->tls, &slot->ctx, e);
+    if (r == RC_OK && slot->tls.cert_file.n) r = net_tls_load(&slot->tls, false, &slot->ctx, e);
     if (r != RC_OK) return r;
     s->slot_count++; /* released with the server from here on */
     int code, name_bytes = sizeof a;
@@ -495,7 +463,7 @@ rc raw_server_reload(raw_server *s, err *e) {
         listen_slot *slot = &s->slots[i];
         if (!slot->tls.cert_file.n) continue;
         SSL_CTX *fresh;
-        r = tls_load(&slot->tls, &fresh, e);
+        r = net_tls_load(&slot->tls, false, &fresh, e);
         if (r != RC_OK) break;
         sys_lock_take(s->tls_lock);
         SSL_CTX *old = slot->ctx;

@@ -11,6 +11,7 @@
  *
  * uv_try_write first: most answers leave without an event; what does not fit waits in uv_write. */
 #include "net/net_int.h"
+#include "net/tls_int.h"
 
 #include "sys/clock.h"
 #include "sys/thread.h"
@@ -35,6 +36,8 @@ typedef struct listener {
     uint32_t group;
     uint16_t port;
     bool open;
+    net_tls tls;  /* texts in the server's arena, NUL-terminated */
+    SSL_CTX *ctx; /* NULL: plain; guarded by the server's tls_lock */
 } listener;
 
 typedef struct incoming { /* a socket on its way to its loop */
@@ -48,8 +51,10 @@ typedef struct tcp_conn {
     uv_write_t write;
     uv_shutdown_t shutdown;
     net_loop *loop;
-    net_conn *conn; /* NULL while closing */
-    bool reading, writing, shut;
+    net_conn *conn;    /* NULL while closing */
+    net_tls_conn *tls; /* NULL: plain */
+    net_out wire;      /* TLS: what goes to the socket */
+    bool reading, writing, shut, tls_ended;
 } tcp_conn;
 
 struct net_loop {
@@ -60,6 +65,7 @@ struct net_loop {
     net_site site;
     sys_thread *thread;
     unsigned ticks;
+    char *tls_bytes; /* read from the wire, TLS_READ_BYTES; made with the first TLS connection */
     bool stopping, draining, ended;
     atomic_size_t conn_count; /* with those on their way */
     uv_mutex_t lock;          /* guards what follows */
@@ -75,6 +81,7 @@ struct net_server {
     net_loop *loops;
     unsigned loop_count;
     bool started;
+    uv_mutex_t tls_lock;
     uv_mutex_t idle_lock;
     uv_cond_t idle;
 };
@@ -102,6 +109,8 @@ static void on_conn_closed(uv_handle_t *h) {
     net_loop *l = t->loop;
     net_server *s = l->server;
     net_conn_free(t->conn);
+    net_out_release(&t->wire);
+    net_tls_conn_free(t->tls);
     mem_free(t);
     if (atomic_fetch_sub(&l->conn_count, 1) == 1) {
         uv_mutex_lock(&s->idle_lock);
@@ -122,9 +131,49 @@ static void conn_close(tcp_conn *t) {
 static void conn_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *ret) {
     (void)suggested;
     tcp_conn *t = h->data;
-    size_t n;
-    net_conn_room(t->conn, &ret->base, &n);
+    size_t n = TLS_READ_BYTES;
+    if (t->tls)
+        ret->base = t->loop->tls_bytes;
+    else
+        net_conn_room(t->conn, &ret->base, &n);
     ret->len = n;
+}
+
+static void tls_failed(tcp_conn *t) {
+    NET_COUNT(&t->loop->server->cfg, tls_failures, 1);
+    t->conn->closing = true; /* once the alert is sent */
+    t->conn->eof = true;
+    net_conn_dirty(t->conn);
+}
+
+/* Gives the connection what TLS has, as far as it wants to read. */
+static void tls_pump(tcp_conn *t) {
+    net_conn *c = t->conn;
+    if (c->handshaking) {
+        net_tls_state st = net_tls_handshake(t->tls);
+        if (st != TLS_READ && st != TLS_MORE) tls_failed(t);
+        if (st != TLS_READ) return;
+        c->handshaking = false;
+        if (net_tls_is_h2(t->tls)) net_conn_select_h2(c);
+    }
+    while (net_conn_wants_read(c)) {
+        char *p;
+        size_t cap, n = 0;
+        net_conn_room(c, &p, &cap);
+        switch (net_tls_get(t->tls, p, cap, &n)) {
+        case TLS_READ:
+            net_conn_input(c, p, n);
+            break;
+        case TLS_MORE:
+            return;
+        case TLS_CLOSED:
+            net_conn_eof(c);
+            return;
+        case TLS_FAILED:
+            tls_failed(t);
+            return;
+        }
+    }
 }
 
 static void conn_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b) {
@@ -132,7 +181,10 @@ static void conn_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b) {
     net_loop *l = t->loop;
     if (n == 0) return;
     net_site_now(&l->site);
-    if (n > 0) {
+    if (n > 0 && t->tls) {
+        if (!net_tls_put(t->tls, b->base, (size_t)n)) t->conn->dead = true;
+        net_conn_dirty(t->conn); /* conn_flush goes on with it */
+    } else if (n > 0) {
         net_conn_input(t->conn, b->base, (size_t)n);
     } else if (n == UV_EOF) {
         net_conn_eof(t->conn);
@@ -143,13 +195,44 @@ static void conn_read(uv_stream_t *h, ssize_t n, const uv_buf_t *b) {
     loop_flush(l);
 }
 
-static size_t fill_bufs(const net_conn *c, uv_buf_t *bufs) {
+static size_t fill_bufs(const net_out *o, uv_buf_t *bufs) {
     size_t n = 0;
-    for (const net_chunk *k = c->out.first; k && n < WRITE_BUFS; k = k->next) {
+    for (const net_chunk *k = o->first; k && n < WRITE_BUFS; k = k->next) {
         if (k->n > k->at)
             bufs[n++] = uv_buf_init(k->p + k->at, (unsigned)MIN(k->n - k->at, 1u << 30));
     }
     return n;
+}
+
+/* Plain output into TLS records, while little of them waits. */
+static void tls_wrap(tcp_conn *t) {
+    net_conn *c = t->conn;
+    while (c->out.first && c->out.bytes && t->wire.bytes < NET_OUT_HIGH_BYTES && !c->handshaking) {
+        const net_chunk *k = c->out.first;
+        size_t n = MIN(k->n - k->at, (size_t)TLS_READ_BYTES);
+        if (!net_tls_send(t->tls, k->p + k->at, n)) {
+            c->dead = true;
+            return;
+        }
+        net_tls_wire(t->tls, &t->wire);
+        net_conn_sent(c, n);
+        net_conn_produce(c);
+    }
+    if (c->closing && c->out.bytes == 0 && !t->tls_ended && !c->handshaking) {
+        t->tls_ended = true;
+        net_tls_end(t->tls);
+    }
+    net_tls_wire(t->tls, &t->wire);
+}
+
+static void sent(tcp_conn *t, size_t n) {
+    if (!t->tls) {
+        net_conn_sent(t->conn, n);
+        return;
+    }
+    net_out_drop(&t->wire, n);
+    t->conn->last_out_ns = t->loop->site.now_ns;
+    net_conn_dirty(t->conn);
 }
 
 static void conn_written(uv_write_t *w, int status);
@@ -157,14 +240,17 @@ static void conn_written(uv_write_t *w, int status);
 /* Writes what can be written. */
 static void conn_write(tcp_conn *t) {
     net_conn *c = t->conn;
+    const net_out *o = t->tls ? &t->wire : &c->out;
     uv_buf_t bufs[WRITE_BUFS];
     for (;;) {
         net_conn_produce(c);
-        if (t->writing || c->dead || c->out.bytes == 0) return;
-        size_t count = fill_bufs(c, bufs);
+        if (t->writing || c->dead) return;
+        if (t->tls) tls_wrap(t);
+        if (o->bytes == 0) return;
+        size_t count = fill_bufs(o, bufs);
         int n = uv_try_write((uv_stream_t *)&t->tcp, bufs, (unsigned)count);
         if (n >= 0) {
-            net_conn_sent(c, (size_t)n);
+            sent(t, (size_t)n);
             continue;
         }
         if (n == UV_EAGAIN) {
@@ -182,21 +268,23 @@ static void conn_write(tcp_conn *t) {
 static void conn_flush(tcp_conn *t) {
     net_conn *c = t->conn;
     if (uv_is_closing((uv_handle_t *)&t->tcp)) return;
+    if (t->tls && !c->dead) tls_pump(t);
     conn_write(t);
-    if (net_conn_is_done(c)) {
+    c->wire_waits = t->wire.bytes > 0;
+    bool sent_all = !c->wire_waits && c->out.bytes == 0;
+    if (net_conn_is_done(c) && (c->dead || sent_all)) {
         conn_close(t);
         return;
     }
-    if (c->linger && c->out.bytes == 0 && !t->writing && !t->shut)
+    if (c->linger && sent_all && !t->writing && !t->shut)
         t->shut = uv_shutdown(&t->shutdown, (uv_stream_t *)&t->tcp, NULL) == 0;
     bool want = net_conn_wants_read(c);
-    if (want != t->reading) {
-        if (want)
-            IGNORE(uv_read_start((uv_stream_t *)&t->tcp, conn_alloc, conn_read)); /* open */
-        else
-            uv_read_stop((uv_stream_t *)&t->tcp);
-        t->reading = want;
-    }
+    if (want == t->reading) return;
+    if (want)
+        IGNORE(uv_read_start((uv_stream_t *)&t->tcp, conn_alloc, conn_read)); /* open */
+    else
+        uv_read_stop((uv_stream_t *)&t->tcp);
+    t->reading = want;
 }
 
 static void conn_written(uv_write_t *w, int status) {
@@ -208,7 +296,7 @@ static void conn_written(uv_write_t *w, int status) {
     if (status < 0)
         t->conn->dead = true;
     else
-        net_conn_sent(t->conn, (size_t)(uintptr_t)w->data);
+        sent(t, (size_t)(uintptr_t)w->data);
     net_conn_dirty(t->conn);
     loop_flush(l);
 }
@@ -268,14 +356,27 @@ static void peer_name(const uv_tcp_t *tcp, char *text, size_t cap) {
     snprintf(text, cap, strchr(ip, ':') ? "[%s]:%d" : "%s:%d", ip, port);
 }
 
+/* False: no memory. */
+static bool tls_begin(net_loop *l, tcp_conn *t, const listener *from) {
+    uv_mutex_lock(&l->server->tls_lock);
+    SSL_CTX *ctx = from->ctx;
+    if (ctx) t->tls = net_tls_conn_new(ctx);
+    uv_mutex_unlock(&l->server->tls_lock);
+    if (!ctx) return true;
+    if (!l->tls_bytes) l->tls_bytes = mem_try_raw(TLS_READ_BYTES);
+    t->conn->handshaking = true;
+    return t->tls && l->tls_bytes;
+}
+
 /* The socket is open in t->tcp. */
 static void conn_begin(net_loop *l, tcp_conn *t, const listener *from) {
     char peer[80];
     net_site_now(&l->site);
     peer_name(&t->tcp, peer, sizeof peer);
     IGNORE(uv_tcp_nodelay(&t->tcp, 1)); /* a wish */
-    t->conn = net_conn_new(&l->site, from->group, str_c(peer), false);
+    t->conn = net_conn_new(&l->site, from->group, str_c(peer));
     t->conn->transport = t;
+    if (!tls_begin(l, t, from)) t->conn->dead = true;
     if (l->draining) net_conn_drain(t->conn);
     net_conn_dirty(t->conn);
     if (!uv_is_active((uv_handle_t *)&l->tick))
@@ -514,6 +615,8 @@ static rc resolve(net_loop *l, const net_listen *o, struct sockaddr_storage *ret
     return RC_OK;
 }
 
+static str c_text(net_server *s, str text) { return (str){str_c_dup(&s->cfg.mem, text), text.n}; }
+
 static rc listener_bind(net_server *s, listener *t, const net_listen *o, err *e) {
     net_loop *l = &s->loops[0];
     struct sockaddr_storage a = {0};
@@ -529,6 +632,13 @@ static rc listener_bind(net_server *s, listener *t, const net_listen *o, err *e)
     if (code != 0)
         return FAIL(e, RC_IO, "cannot listen on %.*s:%u: %s", STR_ARG(o->host), o->port,
                     uv_strerror(code));
+    t->tls = (net_tls){.cert_file = c_text(s, o->tls.cert_file),
+                       .key_file = c_text(s, o->tls.key_file),
+                       .client_ca_file = c_text(s, o->tls.client_ca_file)};
+    if (t->tls.cert_file.n || t->tls.key_file.n || t->tls.client_ca_file.n) {
+        r = net_tls_load(&t->tls, true, &t->ctx, e);
+        if (r != RC_OK) return r;
+    }
     t->port = ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
                                            : ((struct sockaddr_in6 *)&a)->sin6_port);
     return RC_OK;
@@ -542,6 +652,7 @@ rc net_server_new(const net_server_opts *o, net_server **ret, err *e) {
     net_server *s = mem_new(net_server);
     net_config_init(&s->cfg, o);
     MUST(uv_mutex_init(&s->idle_lock) == 0 && uv_cond_init(&s->idle) == 0);
+    MUST(uv_mutex_init(&s->tls_lock) == 0);
     s->loop_count = MAX(o->threads, 1u);
     s->loops = mem_new_n(net_loop, s->loop_count);
     for (unsigned i = 0; i < s->loop_count; i++) loop_init(&s->loops[i], s);
@@ -609,6 +720,22 @@ uint16_t net_server_port(const net_server *s, size_t listen_index) {
     return s->listeners[listen_index].port;
 }
 
+rc net_server_reload(net_server *s, err *e) {
+    SSL_CTX *fresh[LISTENS_MAX] = {0};
+    rc r = RC_OK;
+    for (size_t i = 0; i < s->listener_count && r == RC_OK; i++) {
+        if (s->listeners[i].ctx) r = net_tls_load(&s->listeners[i].tls, true, &fresh[i], e);
+    }
+    uv_mutex_lock(&s->tls_lock);
+    for (size_t i = 0; i < s->listener_count; i++) {
+        SSL_CTX *old = r == RC_OK && fresh[i] ? s->listeners[i].ctx : fresh[i];
+        if (r == RC_OK && fresh[i]) s->listeners[i].ctx = fresh[i];
+        SSL_CTX_free(old); /* counted: connections keep theirs */
+    }
+    uv_mutex_unlock(&s->tls_lock);
+    return r;
+}
+
 static bool is_idle(const net_server *s) {
     for (unsigned i = 0; i < s->loop_count; i++) {
         if (atomic_load(&s->loops[i].conn_count) > 0) return false;
@@ -645,8 +772,11 @@ void net_server_free(net_server *s) {
         net_loop *l = &s->loops[i];
         MUST(uv_loop_close(&l->uv) == 0);
         net_site_release(&l->site);
+        mem_free(l->tls_bytes);
         uv_mutex_destroy(&l->lock);
     }
+    for (size_t i = 0; i < s->listener_count; i++) SSL_CTX_free(s->listeners[i].ctx);
+    uv_mutex_destroy(&s->tls_lock);
     mem_free(s->loops);
     mem_free(s->listeners);
     uv_mutex_destroy(&s->idle_lock);
