@@ -4,21 +4,20 @@
  * 5..200. What costs is finding the end of strings; what must not happen is a copy or an
  * allocation for a token.
  *
- * Structure: a pull scanner over one contiguous text. The nesting is one bit a level in a 64-bit
- * word, so JSON_DEPTH_MAX is 64. Strings are scanned 16 bytes at a time with SSE2 (part of every
- * x86-64), and 32 at a time with AVX2 once a string turns out to be long and the processor has it;
- * other processors take 8 bytes at a time in a word. A stop is a quote, a backslash or a control
- * character. White space is looked for one byte at a time: log JSON has at most one blank in a
- * place.
+ * Structure: a pull scanner over one contiguous text. The nesting is one bit a level. Strings are
+ * scanned 16 bytes at a time with SSE2 (part of every x86-64), and 32 at a time with AVX2 once a
+ * string turns out to be long and the processor has it; other processors take 8 bytes at a time in
+ * a word. A stop is a quote, a backslash or a control character. White space is looked for one byte
+ * at a time: log JSON has at most one blank in a place.
  *
  * json_flat does not go through json_next: it is the same helpers in the fixed order
  * key-colon-value, which spares the state between tokens.
  *
- * Limits: depth 64 (RC_LIMIT beyond), JSON_FLAT_DEPTH levels laid flat; no limit on text size.
- * Rejected: the two-pass design of simdjson (an index of all structural characters first). It wins
- * on documents of megabytes; on lines of 200 bytes the second pass and its index cost what the
- * first saves, and it needs padding behind the input that borrowed text does not have.
- * Source: RFC 8259; the byte-less-than trick in words: S. E. Anderson, Bit Twiddling Hacks,
+ * Limits: depth JSON_DEPTH_MAX (RC_LIMIT beyond), JSON_FLAT_DEPTH levels laid flat; no limit on
+ * text size. Rejected: the two-pass design of simdjson (an index of all structural characters
+ * first). It wins on documents of megabytes; on lines of 200 bytes the second pass and its index
+ * cost what the first saves, and it needs padding behind the input that borrowed text does not
+ * have. Source: RFC 8259; the byte-less-than trick in words: S. E. Anderson, Bit Twiddling Hacks,
  * "Determine if a word has a byte less than n". */
 #include "codec/json.h"
 
@@ -263,7 +262,8 @@ static __attribute__((noinline)) rc report(const scan_fault *f, size_t n, err *e
 void json_init(json_reader *r, str in) { *r = (json_reader){.in = in}; }
 
 static inline bool inside_object(const json_reader *r) {
-    return r->is_object >> (r->depth - 1) & 1;
+    unsigned level = r->depth - 1;
+    return r->is_object[level / 64] >> (level % 64) & 1;
 }
 
 static inline void one_byte(json_reader *r, json_kind kind, json_tok *ret) {
@@ -276,8 +276,8 @@ static bool enter(json_reader *r, bool object, json_tok *ret, scan_fault *f) {
         f->limit = true;
         return fault(f, "nested too deep", r->at);
     }
-    uint64_t bit = (uint64_t)1 << r->depth;
-    r->is_object = object ? r->is_object | bit : r->is_object & ~bit;
+    uint64_t bit = (uint64_t)1 << (r->depth % 64), *word = &r->is_object[r->depth / 64];
+    *word = object ? *word | bit : *word & ~bit;
     r->depth++;
     r->state = object ? ST_FIRST_KEY : ST_FIRST_ITEM;
     one_byte(r, object ? JSON_OBJECT_BEGIN : JSON_ARRAY_BEGIN, ret);

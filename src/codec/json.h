@@ -34,7 +34,7 @@ typedef enum json_kind {
     JSON_NULL
 } json_kind;
 
-enum { JSON_DEPTH_MAX = 64 };
+enum { JSON_DEPTH_MAX = 320 }; /* OTLP/JSON takes 4 levels for each nested value */
 
 typedef struct json_tok {
     json_kind kind;
@@ -47,9 +47,9 @@ typedef struct json_reader {
     str in;
     size_t at;
     unsigned depth;
-    uint8_t state;      /* internal */
-    bool raw_controls;  /* set after json_init: strings may hold bytes below 0x20 */
-    uint64_t is_object; /* bit per depth: object or array */
+    uint8_t state;     /* internal */
+    bool raw_controls; /* set after json_init: strings may hold bytes below 0x20 */
+    uint64_t is_object[JSON_DEPTH_MAX / 64]; /* bit per depth: object or array */
 } json_reader;
 
 void json_init(json_reader *r, str in);

@@ -3,7 +3,8 @@
 #include <math.h>
 
 static bool in_object(const json_writer *w) {
-    return w->depth > 0 && (w->is_object >> (w->depth - 1) & 1);
+    unsigned level = w->depth - 1;
+    return w->depth > 0 && (w->is_object[level / 64] >> (level % 64) & 1);
 }
 
 static void newline(json_writer *w) {
@@ -34,8 +35,8 @@ static void open_level(json_writer *w, bool object) {
     before_value(w);
     MUST(w->depth < JSON_WRITE_DEPTH_MAX);
     buf_putc(w->out, object ? '{' : '[');
-    uint64_t bit = (uint64_t)1 << w->depth;
-    w->is_object = object ? w->is_object | bit : w->is_object & ~bit;
+    uint64_t bit = (uint64_t)1 << (w->depth % 64), *word = &w->is_object[w->depth / 64];
+    *word = object ? *word | bit : *word & ~bit;
     w->depth++;
     w->has_items = false;
 }

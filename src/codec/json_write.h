@@ -16,14 +16,14 @@
 
 #include "base/buf.h"
 
-enum { JSON_WRITE_DEPTH_MAX = 64 };
+enum { JSON_WRITE_DEPTH_MAX = 320 };
 
 typedef struct json_writer {
-    buf *out;             /* borrowed */
-    unsigned indent;      /* spaces a level; 0 = all on one line */
-    unsigned depth;       /* open objects and arrays */
-    uint64_t is_object;   /* bit per level */
-    bool has_items;       /* the innermost level has a member already */
+    buf *out;                                      /* borrowed */
+    unsigned indent;                               /* spaces a level; 0 = all on one line */
+    unsigned depth;                                /* open objects and arrays */
+    uint64_t is_object[JSON_WRITE_DEPTH_MAX / 64]; /* bit per level */
+    bool has_items;                                /* the innermost level has a member already */
     bool after_key, done; /* a key waits for its value; the one top value is complete */
 } json_writer;
 

@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 
+enum { REWRITTEN_BYTES_MAX = 256 << 20 }; /* of a request in JSON */
+
 /* ---- failures ---- */
 
 bool otlp_fail(otlp_dec *d, rc code, const uint8_t *at, const char *what) {
@@ -32,22 +34,30 @@ bool otlp_full(otlp_dec *d) {
     return otlp_fail(d, RC_LIMIT, NULL, "the request holds more than fits into memory");
 }
 
+void otlp_path_put(char path[OTLP_PATH_BYTES], str name, size_t index) {
+    char number[24];
+    size_t digits = 0, old = strlen(path), dot = old > 0;
+    if (index != SIZE_MAX) { /* from behind: "]", the digits, "[" */
+        number[sizeof number - ++digits] = ']';
+        do {
+            number[sizeof number - ++digits] = (char)('0' + index % 10);
+            index /= 10;
+        } while (index);
+        number[sizeof number - ++digits] = '[';
+    }
+    /* A path that grows too long loses its inner part. */
+    size_t head = name.n + digits + dot;
+    if (head >= OTLP_PATH_BYTES) return;
+    old = MIN(old, OTLP_PATH_BYTES - 1 - head);
+    memmove(path + head, path, old);
+    if (name.n) memcpy(path, name.p, name.n);
+    memcpy(path + name.n, number + sizeof number - digits, digits);
+    if (dot) path[name.n + digits] = '.';
+    path[head + old] = '\0';
+}
+
 bool otlp_in(otlp_dec *d, const char *name, size_t index) {
-    char number[24] = "";
-    buf b;
-    buf_init(&b, sizeof number - 1);
-    if (index != SIZE_MAX && buf_fmt(&b, "[%zu]", index)) memcpy(number, b.p, b.n);
-    size_t digits = b.n, n = strlen(name), old = strlen(d->path), dot = old > 0;
-    buf_release(&b);
-    /* A path that grows too long keeps its outer part. */
-    if (n + digits + dot >= sizeof d->path) return false;
-    size_t room = sizeof d->path - 1 - (n + digits + dot);
-    if (old > room) old = room;
-    memmove(d->path + n + digits + dot, d->path, old);
-    memcpy(d->path, name, n);
-    memcpy(d->path + n, number, digits);
-    if (dot) d->path[n + digits] = '.';
-    d->path[n + digits + dot + old] = '\0';
+    otlp_path_put(d->path, str_c(name), index);
     return false;
 }
 
@@ -212,27 +222,36 @@ static bool decode_metrics(otlp_dec *d, str body) {
 static rc report(const otlp_dec *d, err *e) {
     const char *path = d->path[0] ? d->path : "request";
     /* Joined pieces of a message lie outside the body. */
-    if (!d->at || d->at < d->base || d->at > d->end)
+    if (!d->at || d->at < d->base || d->at >= d->end)
         return FAIL(e, d->code, "OTLP: %s: %s", path, d->what);
     return FAIL(e, d->code, "OTLP: %s: %s, at byte %zu", path, d->what, (size_t)(d->at - d->base));
 }
 
-static rc decode_pb(otlp_signal signal, str body, telemetry *t, err *e) {
+static rc decode_pb(otlp_signal signal, str body, telemetry *t, bool offsets, err *e) {
+    if (body.n == 0) return RC_OK;
     otlp_dec d; /* the first attributes of the stack need no zeroing */
     d.t = t;
     d.mem = signal == OTLP_LOGS ? &t->logs.mem : &t->mem;
     d.base = (const uint8_t *)body.p;
-    d.end = d.base + body.n;
+    d.end = offsets ? d.base + body.n : d.base;
     d.stack = d.stack_first;
     d.stack_heap = NULL;
     d.stack_n = 0;
     d.stack_cap = OTLP_STACK_FIRST;
+    d.strings = NULL;
+    d.string_count = 0;
+    d.bad_index = d.bad_dictionary = NULL;
+    d.saw_index = false;
     d.code = RC_OK;
     d.path[0] = '\0';
     map64_init(&d.resources, OTLP_RESOURCES_MAX);
     map64_init(&d.scopes, OTLP_RESOURCES_MAX);
-    static bool (*const DECODE[OTLP_SIGNALS])(otlp_dec *, str) = {decode_logs, decode_spans,
-                                                                  decode_metrics};
+    static bool (*const DECODE[OTLP_SIGNALS])(otlp_dec *, str) = {
+        [OTLP_LOGS] = decode_logs,
+        [OTLP_TRACES] = decode_spans,
+        [OTLP_METRICS] = decode_metrics,
+        [OTLP_PROFILES] = otlp_read_profiles,
+    };
     bool ok = DECODE[signal](&d, body);
     MUST(ok == (d.code == RC_OK));
     map64_release(&d.resources);
@@ -241,10 +260,22 @@ static rc decode_pb(otlp_signal signal, str body, telemetry *t, err *e) {
     return ok ? RC_OK : report(&d, e);
 }
 
+static const otlp_message REQUESTS[OTLP_SIGNALS] = {M_LOGS, M_TRACES, M_METRICS, M_PROFILES};
+
 rc otlp_decode(otlp_signal signal, otlp_encoding enc, str body, telemetry *t, err *e) {
     MUST((unsigned)signal < OTLP_SIGNALS && t != NULL);
-    if (enc != OTLP_PROTOBUF || signal == OTLP_PROFILES) {
-        return FAIL(e, RC_UNSUPPORTED, "OTLP: this signal or encoding is not read");
+    if (enc == OTLP_PROTOBUF) return decode_pb(signal, body, t, true, e);
+    MUST(!t->body || t->body == body.p);
+    buf pb;
+    buf_init(&pb, REWRITTEN_BYTES_MAX);
+    rc code = otlp_from_json(REQUESTS[signal], body, &pb, e);
+    if (code != RC_OK) {
+        buf_release(&pb);
+        return code;
     }
-    return decode_pb(signal, body, t, e);
+    /* The records borrow from the rewritten request: it takes the place of the text. */
+    mem_free(t->body);
+    t->body = pb.p;
+    t->body_bytes = pb.n;
+    return decode_pb(signal, buf_str(&pb), t, false, e);
 }

@@ -8,8 +8,8 @@
  * A record that can't be kept (trace or span id of a wrong length, a metric point of an unknown
  * kind) is counted in t->rejected with a reason; the others stay. What is no OTLP at all (broken
  * wire format, not an object, a number its field can't hold, text that is no UTF-8) is RC_INVALID
- * with offset and field path in the message and `t` is to be freed. RC_LIMIT: arena, depth
- * (OTLP_DEPTH_MAX nested values), records.
+ * with offset and field path in the message and `t` is to be freed; so is nesting deeper than
+ * OTLP_DEPTH_MAX values (JSON: JSON_DEPTH_MAX levels). RC_LIMIT: arena, records.
  * Metrics without data and empty envelopes are no records.
  *
  * Source: opentelemetry-proto 1.11; OTLP specification 1.11; protobuf encoding guide. */
@@ -30,6 +30,8 @@ typedef enum otlp_encoding { OTLP_PROTOBUF = 0, OTLP_JSON } otlp_encoding;
 
 enum { OTLP_DEPTH_MAX = 64, OTLP_RECORDS_MAX = 4 << 20 };
 
+/* t->body is NULL or body.p. JSON is rewritten as protobuf, from which the records then borrow:
+ * t->body becomes that text, and a JSON text that was there is freed. */
 MUST_CHECK rc otlp_decode(otlp_signal signal, otlp_encoding enc, str body, telemetry *t, err *e);
 
 /* The Export...ServiceResponse: empty for a full success, else partial_success (rejected may be 0:

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/utf8.h"
 #include "codec/otlp.h"
+#include "codec/otlp_schema.h"
 #include "codec/pb.h"
 
 enum {
@@ -25,6 +26,11 @@ typedef struct otlp_dec {
     attribute *stack, *stack_heap;
     size_t stack_n, stack_cap;
     map64 resources, scopes; /* hash -> pointer */
+    /* Profiles: texts may be indices into the dictionary's string table; NULL for other signals. */
+    const str *strings;
+    uint32_t string_count;
+    const char *bad_index, *bad_dictionary; /* why profiles that depend on it are rejected */
+    bool saw_index;                         /* a list holds such texts */
     /* The first failure: */
     rc code;
     const char *what;
@@ -38,7 +44,8 @@ bool otlp_broken(otlp_dec *d, const uint8_t *at);   /* wire format */
 bool otlp_bad_text(otlp_dec *d, const uint8_t *at); /* no UTF-8 */
 bool otlp_fail(otlp_dec *d, rc code, const uint8_t *at, const char *what);
 bool otlp_full(otlp_dec *d); /* arena */
-/* Puts "name[index]" (or "name" with SIZE_MAX) before the path; returns false. */
+/* Puts "name[index]" (or "name" with SIZE_MAX) before the path. */
+void otlp_path_put(char path[OTLP_PATH_BYTES], str name, size_t index);
 bool otlp_in(otlp_dec *d, const char *name, size_t index);
 /* Counts a record that cannot be kept; the first reason stays. */
 void otlp_reject(otlp_dec *d, uint64_t records, const char *reason);
@@ -55,6 +62,10 @@ bool otlp_any_value(otlp_dec *d, str s, unsigned depth, attribute *ret);
  * on bytes that are no message (a damaged store). */
 bool otlp_peek_value(str s, attribute *ret);
 bool otlp_peek_key_value(str s, attribute *ret);
+/* Profiles: a text of the dictionary; empty, with d->bad_index set, for an index outside it. */
+str otlp_string_at(otlp_dec *d, uint64_t index);
+/* The value as the fields of an AnyValue message. */
+void otlp_put_value(buf *out, const attribute *a);
 bool otlp_stack_grow(otlp_dec *d);
 FL_INLINE bool otlp_push_attr(otlp_dec *d, str s) {
     if (UNLIKELY(d->stack_n == d->stack_cap) && !otlp_stack_grow(d)) return false;
@@ -76,15 +87,29 @@ FL_INLINE bool otlp_pop_attrs(otlp_dec *d, size_t from, const attribute **ret, u
     return true;
 }
 
-/* ---- text ---- */
+/* ---- JSON ---- */
 
 bool otlp_put_base64(str s, buf *out);
+/* A request in JSON as the same request in protobuf, appended to `out`. What JSON or the mapping do
+ * not allow is RC_INVALID, with field path and place in the message; RC_LIMIT: `out` is full. An id
+ * that is no hex text becomes one byte: no id, so that the decoder rejects its record alone. */
+MUST_CHECK rc otlp_from_json(otlp_message message, str json, buf *out, err *e);
+/* And back: a message as JSON. False when `out` is full or the bytes are no such message. */
+MUST_CHECK bool otlp_to_json(otlp_message message, str pb, buf *out);
+
+/* ---- profiles: encoding ---- */
+
+enum { OTLP_STRINGS_MAX = 1 << 22 };
+void otlp_put_profile(buf *out, const profile *p, intern *strings);
+void otlp_put_dictionary(buf *out, const profile_batch *b, intern *strings);
 
 /* ---- envelopes ---- */
 
 typedef struct otlp_envelope { /* of the records being read */
     const resource *resource;
     const scope *scope;
+    const char *bad_resource, *bad; /* an index that is outside its table, in the resource; in the
+                                       scope, too */
 } otlp_envelope;
 
 /* Reads one record (a LogRecord, Span, Metric or Profile). */
@@ -102,6 +127,7 @@ bool otlp_merge_scope(otlp_dec *d, scope *s, const scope **ret);
 bool otlp_read_log(otlp_dec *d, str s, const otlp_envelope *env);
 bool otlp_read_span(otlp_dec *d, str s, const otlp_envelope *env);
 bool otlp_read_metric(otlp_dec *d, str s, const otlp_envelope *env);
+bool otlp_read_profiles(otlp_dec *d, str body);
 
 #define OTLP_BAD_TRACE_ID "trace_id is not 16 bytes, not all of them zero"
 #define OTLP_BAD_SPAN_ID  "span_id is not 8 bytes, not all of them zero"

@@ -50,6 +50,7 @@ static bool check_list(otlp_dec *d, str s, bool kvlist, unsigned depth) {
         for (const uint8_t *q = START(item), *stop = END(item), *from = q; q < stop; from = q) {
             q = pb_tag(q, stop, &tag);
             if (!q) return otlp_broken(d, from);
+            if (tag == PB_TAG(3, PB_VARINT)) d->saw_index = d->strings != NULL;
             bool known = tag == PB_TAG(1, PB_LEN) || tag == PB_TAG(2, PB_LEN);
             q = known ? pb_bytes(q, stop, &part) : pb_skip(q, stop, tag);
             if (!q) return otlp_broken(d, from);
@@ -63,6 +64,75 @@ static bool check_list(otlp_dec *d, str s, bool kvlist, unsigned depth) {
 static bool check_any(otlp_dec *d, str s, unsigned depth) {
     attribute ignored;
     return otlp_any_value(d, s, depth, &ignored);
+}
+
+static bool put_resolved(otlp_dec *d, str any, buf *out);
+static bool otlp_peek_resolved(otlp_dec *d, str s, attribute *ret);
+
+/* The members of a list with texts in place of indices into the string table. */
+static bool put_resolved_list(otlp_dec *d, str s, bool kvlist, buf *out) {
+    for (const uint8_t *p = START(s), *end = END(s); p < end;) {
+        uint32_t tag;
+        str item = STR_NONE, part = STR_NONE;
+        uint64_t v;
+        p = pb_tag(p, end, &tag);
+        MUST(p != NULL); /* checked */
+        if (tag != PB_TAG(1, PB_LEN)) {
+            p = pb_skip(p, end, tag);
+            MUST(p != NULL);
+            continue;
+        }
+        p = pb_bytes(p, end, &item);
+        MUST(p != NULL);
+        size_t mark = pb_begin(out, 1);
+        if (!kvlist && !put_resolved(d, item, out)) return false;
+        for (const uint8_t *q = START(item), *stop = END(item); kvlist && q < stop;) {
+            q = pb_tag(q, stop, &tag);
+            MUST(q != NULL);
+            if (tag == PB_TAG(1, PB_LEN)) {
+                q = pb_bytes(q, stop, &part);
+                pb_put_bytes(out, 1, part);
+            } else if (tag == PB_TAG(3, PB_VARINT)) {
+                q = pb_varint(q, stop, &v);
+                pb_put_bytes(out, 1, otlp_string_at(d, v));
+            } else if (tag == PB_TAG(2, PB_LEN)) {
+                q = pb_bytes(q, stop, &part);
+                size_t value = pb_begin(out, 2);
+                if (!put_resolved(d, part, out)) return false;
+                pb_end(out, value);
+            } else {
+                q = pb_skip(q, stop, tag);
+            }
+            MUST(q != NULL);
+        }
+        pb_end(out, mark);
+    }
+    return true;
+}
+
+static bool put_resolved(otlp_dec *d, str any, buf *out) {
+    attribute a;
+    if (!otlp_peek_resolved(d, any, &a)) return false;
+    if (a.type == ATTR_ARRAY || a.type == ATTR_KVLIST) {
+        size_t mark = pb_begin(out, a.type == ATTR_ARRAY ? 5 : 6);
+        if (!put_resolved_list(d, a.val, a.type == ATTR_KVLIST, out)) return false;
+        pb_end(out, mark);
+        return true;
+    }
+    otlp_put_value(out, &a);
+    return true;
+}
+
+/* A list of a profile in which a text is an index: written anew with the texts. */
+static bool resolve_list(otlp_dec *d, bool kvlist, str *list) {
+    buf b;
+    buf_init(&b, OTLP_TEXT_BYTES_MAX);
+    d->saw_index = false;
+    bool ok = put_resolved_list(d, *list, kvlist, &b);
+    if (ok) *list = str_dup(d->mem, buf_str(&b));
+    ok = ok && !b.full && list->p;
+    buf_release(&b);
+    return ok || otlp_full(d);
 }
 
 /* Sets type, val and num; leaves the key. `check`: what lists hold, too. */
@@ -107,6 +177,9 @@ FL_INLINE bool any_value(otlp_dec *d, str s, unsigned depth, bool check, attribu
             p = pb_bytes(p, end, &ret->val);
             if (UNLIKELY(!p)) return otlp_broken(d, at);
             if (check && !check_list(d, ret->val, kvlist, depth)) return false;
+            if (UNLIKELY(d && d->saw_index) && depth == 0) {
+                if (!resolve_list(d, kvlist, &ret->val)) return false;
+            }
             ret->type = kvlist ? ATTR_KVLIST : ATTR_ARRAY;
             ret->num = 0;
             continue;
@@ -117,7 +190,19 @@ FL_INLINE bool any_value(otlp_dec *d, str s, unsigned depth, bool check, attribu
             ret->type = ATTR_BYTES;
             ret->num = 0;
             continue;
-        default: /* string_value_strindex too: outside profiles it counts as absent */
+        case PB_TAG(8, PB_VARINT): /* string_value_strindex; outside profiles it counts as absent */
+            p = pb_varint(p, end, &v);
+            if (!d || !d->strings) {
+                if (UNLIKELY(!p)) return otlp_broken(d, at);
+                continue;
+            }
+            ret->type = ATTR_STR;
+            ret->num = 0;
+            ret->val = otlp_string_at(d, v);
+            d->saw_index = true;
+            if (p) continue;
+            break;
+        default:
             p = pb_skip(p, end, tag);
             if (UNLIKELY(!p)) return otlp_broken(d, at);
             continue;
@@ -130,6 +215,11 @@ FL_INLINE bool any_value(otlp_dec *d, str s, unsigned depth, bool check, attribu
 
 bool otlp_any_value(otlp_dec *d, str s, unsigned depth, attribute *ret) {
     return any_value(d, s, depth, true, ret);
+}
+
+/* As otlp_peek_value, with indices of the dictionary resolved. */
+static bool otlp_peek_resolved(otlp_dec *d, str s, attribute *ret) {
+    return any_value(d, s, 1, false, ret);
 }
 
 bool otlp_peek_value(str s, attribute *ret) { return any_value(NULL, s, 0, false, ret); }
@@ -167,6 +257,11 @@ bool otlp_key_value(otlp_dec *d, str s, attribute *ret) {
             p = pb_bytes(p, end, &part);
             if (UNLIKELY(!p)) return otlp_broken(d, at);
             if (UNLIKELY(!any_value(d, part, 0, true, ret))) return false;
+        } else if (tag == PB_TAG(3, PB_VARINT) && d->strings) { /* key_strindex */
+            uint64_t v;
+            p = pb_varint(p, end, &v);
+            if (UNLIKELY(!p)) return otlp_broken(d, at);
+            ret->key = otlp_string_at(d, v);
         } else {
             p = pb_skip(p, end, tag);
             if (UNLIKELY(!p)) return otlp_broken(d, at);
@@ -301,7 +396,9 @@ static bool read_shared(otlp_dec *d, str s, resource *r, scope *sc, str *schema_
 static bool walk_scope(otlp_dec *d, str s, const char *const names[3], otlp_read_record read,
                        otlp_envelope *env) {
     scope sc = {0};
+    d->bad_index = env->bad_resource;
     if (!read_shared(d, s, NULL, &sc, &sc.schema_url)) return false;
+    env->bad = d->bad_index;
     if (!otlp_merge_scope(d, &sc, &env->scope)) return false;
     size_t i = 0;
     for (const uint8_t *p = START(s), *end = END(s); p < end;) {
@@ -325,7 +422,9 @@ static bool walk_scope(otlp_dec *d, str s, const char *const names[3], otlp_read
 static bool walk_resource(otlp_dec *d, str s, const char *const names[3], otlp_read_record read) {
     otlp_envelope env = {0};
     resource r = {0};
+    d->bad_index = d->bad_dictionary;
     if (!read_shared(d, s, &r, NULL, &r.schema_url)) return false;
+    env.bad_resource = d->bad_index;
     if (!otlp_merge_resource(d, &r, &env.resource)) return false;
     size_t i = 0;
     for (const uint8_t *p = START(s), *end = END(s); p < end;) {

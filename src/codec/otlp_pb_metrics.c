@@ -86,7 +86,7 @@ static uint32_t count_varints(str packed) {
 
 static bool read_exemplar(otlp_dec *d, str s, exemplar *ret) {
     size_t mark = d->stack_n;
-    *ret = (exemplar){0};
+    *ret = (exemplar){.no_value = true};
     for (const uint8_t *p = START(s), *end = END(s), *at = p; p < end; at = p) {
         uint32_t tag;
         uint64_t v = 0;
@@ -102,6 +102,7 @@ static bool read_exemplar(otlp_dec *d, str s, exemplar *ret) {
         case PB_TAG(6, PB_FIXED64):
             p = pb_fixed64(p, end, &v);
             ret->is_int = tag == PB_TAG(6, PB_FIXED64);
+            ret->no_value = false;
             ret->num = (int64_t)v;
             break;
         case PB_TAG(4, PB_LEN):

@@ -28,8 +28,8 @@ typedef struct exemplar {
     str trace_id, span_id; /* 16 and 8 bytes, or empty */
     const attribute *attrs;
     uint32_t attr_count;
-    bool is_int;
-    int64_t num; /* int64_t, or the bits of a double */
+    bool is_int, no_value; /* no_value: neither as_int nor as_double was sent */
+    int64_t num;           /* int64_t, or the bits of a double */
 } exemplar;
 
 typedef struct metric_info {

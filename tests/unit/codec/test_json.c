@@ -360,10 +360,10 @@ static void json_flat_bounds_members_depth_and_memory(void **state) {
     assert_int_equal(used, in.n);
     assert_true(str_eq(m[1].key, S("b")));
 
-    char deep[300];
+    char deep[JSON_DEPTH_MAX + 50];
     memset(deep, '[', sizeof(deep));
     memcpy(deep, "{\"a\":", 5);
-    assert_int_equal(json_flat(str_make(deep, 300), &o, &a, m, 2, &total, &used, NULL), RC_INVALID);
+    assert_int_equal(json_flat(str_make(deep, sizeof(deep)), &o, &a, m, 2, &total, &used, NULL), RC_INVALID);
     assert_in_range(used, JSON_DEPTH_MAX - 2, JSON_DEPTH_MAX + 8);
 
     buf big;
