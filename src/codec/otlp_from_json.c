@@ -378,6 +378,8 @@ static rc report(const from_json *f, rc code, err *e) {
     return FAIL(e, RC_INVALID, "OTLP/JSON: %s: %s, at byte %zu", path, f->what, f->at);
 }
 
+static bool is_json_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
 rc otlp_from_json(otlp_message top, str json, buf *out, err *e) {
     MUST(top > M_NONE && top < M_COUNT);
     if (!utf8_valid(json)) {
@@ -396,8 +398,10 @@ rc otlp_from_json(otlp_message top, str json, buf *out, err *e) {
         code = t.kind == JSON_OBJECT_BEGIN ? message(&f, otlp_schema[top])
                                            : wrong(&f, &t, "not an object");
     }
-    if (code == RC_OK && str_trim(str_from(json, f.r.at)).n > 0) {
-        t.offset = f.r.at;
+    size_t end = f.r.at;
+    while (code == RC_OK && end < json.n && is_json_space(json.p[end])) end++;
+    if (code == RC_OK && end < json.n) {
+        t.offset = end;
         code = wrong(&f, &t, "text behind the request");
     }
     if (code == RC_OK && out->full) code = RC_LIMIT;

@@ -158,6 +158,7 @@ static void requests_that_are_none(void **state) {
         S_INIT("x{}"),
         S_INIT("\xef\xbb\xbf{}"),
         S_INIT("{}\0"),
+        S_INIT("{}\v"),
         S_INIT("{\"a\":'x'}"),
         S_INIT("{\"resourceLogs\":{}}"),
         S_INIT("{\"resourceLogs\":[[]]}"),
