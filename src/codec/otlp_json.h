@@ -1,5 +1,5 @@
 /* otlp_json.h - logs in OTLP/JSON: an ExportLogsServiceRequest, as the OpenTelemetry Collector's
- * file exporter writes one a line and as a receiver of POST /v1/logs gets it.
+ * file exporter writes one a line. (A receiver of requests uses otlp.h.)
  *
  * The JSON mapping of the OTLP specification: lowerCamelCase names only (others are unknown fields
  * and skipped), 64-bit integers as strings or numbers, ids as hex of either case, enums as numbers

@@ -43,6 +43,7 @@ typedef struct net_route {
     uint32_t group;
     str method, path; /* path without the "*" of a prefix */
     bool is_prefix, rpc_errors;
+    str coding; /* unpacked by the handler */
     net_role role;
     net_handler handler;
     void *ctx;

@@ -331,6 +331,9 @@ static bool check_coding(net_request *r) {
     r->accepts = net_codings_accepted(
         net_header(r, r->is_grpc ? S("grpc-accept-encoding") : S("accept-encoding")));
     r->coding = net_coding_of(name);
+    if (r->route->coding.n && str_eq_nocase(str_trim(name), r->route->coding)) {
+        r->coding = NET_IDENTITY;
+    }
     if (r->coding != NET_CODING_UNKNOWN && !(r->is_grpc && r->coding == NET_DEFLATE)) return true;
     if (!r->is_grpc) {
         r->answer.headers = offer;

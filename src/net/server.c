@@ -692,6 +692,11 @@ void net_route_rpc_errors(net_server *s) {
     s->cfg.routes.v[s->cfg.routes.n - 1].rpc_errors = true;
 }
 
+void net_route_coding(net_server *s, const char *coding) {
+    MUST(!s->started && s->cfg.routes.n > 0);
+    s->cfg.routes.v[s->cfg.routes.n - 1].coding = str_c(coding);
+}
+
 static void loop_run(void *ctx) {
     net_loop *l = ctx;
     net_site_here = &l->site;

@@ -96,6 +96,9 @@ void net_route_add(net_server *s, uint32_t group, const char *method, const char
  * is application/x-protobuf, else JSON. Also those that the server finds itself (400, 413, 415
  * ...). */
 void net_route_rpc_errors(net_server *s);
+/* The handler of the route added last unpacks this content coding itself: such a body is handed
+ * over as it came. coding: static. */
+void net_route_coding(net_server *s, const char *coding);
 MUST_CHECK rc net_server_start(net_server *s, err *e);
 uint16_t net_server_port(const net_server *s, size_t listen_index);
 MUST_CHECK rc net_server_reload(net_server *s,
