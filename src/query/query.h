@@ -33,6 +33,7 @@ typedef struct query_entry { /* of a log stream */
     const query_label
         *metadata; /* record attributes, trace_id, span_id, ... and what parsers extracted */
     size_t metadata_count;
+    size_t parsed_count;      /* the last ones of metadata: what stages of the query made */
     const log_record *record; /* the whole record */
 } query_entry;
 
