@@ -11,15 +11,7 @@ static bool is_plain(char c) {
     return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-bool label_is(str name, str key) {
-    if (name.n != key.n) return false;
-    for (size_t i = 0; i < name.n; i++) {
-        if (name.p[i] != key.p[i] && (name.p[i] != '_' || is_plain(key.p[i]))) return false;
-    }
-    return true;
-}
-
-str label_name(str key, arena *out) {
+str label_plain(str key, arena *out) {
     size_t i = 0;
     while (i < key.n && is_plain(key.p[i])) i++;
     if (i == key.n) return key;
@@ -207,7 +199,7 @@ typedef struct label_list {
 
 static void list_add(label_list *l, str key, str value) {
     if (value.n == 0 || key.n == 0 || l->count >= l->cap) return;
-    str name = label_name(key, l->tmp);
+    str name = label_plain(key, l->tmp);
     if (!name.p) return;
     for (size_t i = 0; i < l->count; i++) {
         if (str_eq(l->to[i].name, name)) return; /* the first one counts */

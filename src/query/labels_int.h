@@ -8,13 +8,12 @@
 
 #include "base/buf.h"
 #include "query/query.h"
+#include "store/labels.h"
 
 enum { LABELS_MAX = 1024 /* of one record: further ones are left out */ };
 
-/* Does an attribute's key have this label name? The name is plain already. */
-bool label_is(str name, str key);
 /* The key as a label name: borrows when it is plain already. NULL p: the arena is full. */
-str label_name(str key, arena *out);
+str label_plain(str key, arena *out);
 
 void labels_sort(query_label *l, size_t count); /* by name; equal names keep their order */
 uint64_t labels_hash(const query_label *l, size_t count);

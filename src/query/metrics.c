@@ -162,7 +162,7 @@ static size_t base_labels(metric_run *run, const metric_series *s) {
     for (int k = 0; k < 2; k++) {
         for (uint32_t i = 0; i < counts[k] && n + 4 < LABELS_MAX; i++) {
             const attribute *a = &lists[k][i];
-            str name = label_name(a->key, &run->tmp);
+            str name = label_plain(a->key, &run->tmp);
             str v = a->type == ATTR_STR ? a->val : attribute_text(a, &run->tmp);
             if (!name.n || !v.n || str_eq(name, S("__name__"))) continue;
             bool known = false;

@@ -12,7 +12,11 @@
 #include "codec/logfmt.h"
 #include "codec/timestamp.h"
 
-enum { JSON_MEMBERS_MAX = 1024, JSON_LEVELS_MAX = 32, REGEX_GROUPS = REGEX_GROUPS_MAX };
+enum {
+    JSON_MEMBERS_MAX = 1024,
+    JSON_LEVELS_MAX = 10 /* of JSON_FLAT_DEPTH levels each */,
+    REGEX_GROUPS = REGEX_GROUPS_MAX
+};
 
 void pipe_init(log_pipe *p, const log_stage *stages, size_t stage_count) {
     *p = (log_pipe){.stages = stages, .stage_count = stage_count};
@@ -66,7 +70,7 @@ static void drop_label(log_pipe *p, str name) {
 
 /* A label that a parser found: the stream's own labels are not overwritten. */
 static void set_parsed(log_pipe *p, str key, str value) {
-    str name = label_name(key, &p->scratch);
+    str name = label_plain(key, &p->scratch);
     if (name.n == 0) return;
     if (name.p[0] >= '0' && name.p[0] <= '9') name = str_fmt(&p->scratch, "_%.*s", STR_ARG(name));
     if (record_has_stream_label(p->record, name)) {
@@ -245,16 +249,17 @@ static bool line_stage(log_pipe *p, const log_stage *st) {
 
 /* --- parsers --- */
 
-static void json_stage(log_pipe *p) {
-    if (!p->members) p->members = mem_new_n(json_member, JSON_MEMBERS_MAX);
-    json_flat_opts opts = {.raw_controls = true, .depth = JSON_LEVELS_MAX};
+/* The members of one object as labels; false when it is damaged. Objects below what json_flat lays
+ * flat come here again with the path to them. */
+static bool json_labels(log_pipe *p, str text, str prefix, unsigned level, json_member *members) {
+    json_flat_opts opts = {.raw_controls = true};
     size_t total = 0, used = 0;
-    str text = str_trim(p->line);
-    rc c = json_flat(text, &opts, &p->scratch, p->members, JSON_MEMBERS_MAX, &total, &used, NULL);
-    if (c == RC_LIMIT) total = 0;
-    for (size_t i = 0; i < MIN(total, JSON_MEMBERS_MAX); i++) {
-        const json_member *m = &p->members[i];
-        str v = m->val.text;
+    rc c = json_flat(text, &opts, &p->scratch, members, JSON_MEMBERS_MAX, &total, &used, NULL);
+    if (c == RC_LIMIT) return false;
+    for (size_t i = 0; i < MIN(total, (size_t)JSON_MEMBERS_MAX); i++) {
+        const json_member *m = &members[i];
+        str key = m->key, v = m->val.text;
+        if (prefix.n) key = str_fmt(&p->scratch, "%.*s.%.*s", STR_ARG(prefix), STR_ARG(key));
         switch (m->val.kind) {
         case JSON_STRING:
             if (json_text(&m->val, &p->scratch, &v, NULL)) continue;
@@ -263,12 +268,23 @@ static void json_stage(log_pipe *p) {
         case JSON_TRUE:
         case JSON_FALSE:
             break;
+        case JSON_OBJECT_BEGIN:
+            if (level < JSON_LEVELS_MAX) {
+                json_member *more = arena_try_new_n(&p->scratch, json_member, JSON_MEMBERS_MAX);
+                if (more && !json_labels(p, v, key, level + 1, more)) return false;
+            }
+            continue;
         default:
             continue; /* lists, null */
         }
-        set_parsed(p, m->key, v);
+        set_parsed(p, key, v);
     }
-    if (c || used < text.n) {
+    return c == RC_OK && used == text.n;
+}
+
+static void json_stage(log_pipe *p) {
+    if (!p->members) p->members = mem_new_n(json_member, JSON_MEMBERS_MAX);
+    if (!json_labels(p, str_trim(p->line), STR_NONE, 0, p->members)) {
         set_error(p, S("JSONParserErr"), S("the line is not one JSON object"));
     }
 }

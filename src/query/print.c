@@ -269,7 +269,7 @@ bool expr_put(const expr *x, dialect d, buf *out) {
     case EXPR_BINARY:
         return put_binary(out, x, d);
     case EXPR_NEGATE:
-        return buf_put(out, S("-(")) && expr_put(x->args[0], d, out) && buf_putc(out, ')');
+        return buf_put(out, S("(-")) && expr_put(x->args[0], d, out) && buf_putc(out, ')');
     }
     return ok;
 }

@@ -30,7 +30,8 @@ rc regex_compile(regex_set *s, str pattern, regex_mode mode, arena *mem, const r
     }
     int why = 0;
     PCRE2_SIZE at = 0;
-    uint32_t options = PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
+    uint32_t options =
+        PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
     if (mode == REGEX_WHOLE) options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL;
     PCRE2_SPTR p = (PCRE2_SPTR)(pattern.n ? pattern.p : "");
     pcre2_code *code = pcre2_compile(p, pattern.n, options, &why, &at, NULL);

@@ -1,7 +1,7 @@
 /* regex_int.h - PCRE2 as the query languages need it: compiled once for a query and shared by all
- * workers, each with its own match state. Bytes, not code points, as the store matches; `.` matches
- * a newline only where asked. Every match is bounded in steps; one that exceeds them does not
- * match. */
+ * workers, each with its own match state. Code points, damaged UTF-8 admitted, as the store
+ * matches; `.` matches a newline only where asked. Every match is bounded in steps; one that
+ * exceeds them does not match. */
 #ifndef FL_QUERY_REGEX_INT_H
 #define FL_QUERY_REGEX_INT_H
 
