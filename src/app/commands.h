@@ -9,6 +9,9 @@ int cmd_analyze(const cli_args *a);
 int cmd_mine(const cli_args *a);
 int cmd_patterns_diff(const cli_args *a);
 int cmd_detect_sessions(const cli_args *a);
+int cmd_serve(const cli_args *a);
+int cmd_config(const cli_args *a); /* config print, validate, docs */
+int cmd_token_new(const cli_args *a);
 
 /* "faultline: MESSAGE" and, when there is one, "hint: ..." on standard error; the exit status that
  * fits the code. */

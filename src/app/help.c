@@ -1,6 +1,7 @@
 /* help.c - `--help` and the man page, both made from options.tbl.h. */
 #include "app/cli.h"
 #include "app/events.tbl.h"
+#include "engine/events.tbl.h"
 
 enum { HELP_COLUMN = 26, WIDTH_MIN = 40, WIDTH_MAX = 100 };
 
@@ -281,6 +282,11 @@ void cli_man(buf *out, str version) {
     for (size_t i = 0; i < EVENT_COUNT; i++) {
         buf_fmt(out, ".It %s (%s)\n", APP_EVENT[i].name, levels[APP_EVENT[i].level]);
         man_text(out, str_c(APP_EVENT[i].meaning));
+        buf_put(out, S(".\n"));
+    }
+    for (size_t i = 0; i < ENGINE_EVENT_COUNT; i++) {
+        buf_fmt(out, ".It %s (%s)\n", ENGINE_EVENT[i].name, levels[ENGINE_EVENT[i].level]);
+        man_text(out, str_c(ENGINE_EVENT[i].meaning));
         buf_put(out, S(".\n"));
     }
     buf_put(out, S(".El\n"));

@@ -65,6 +65,14 @@ static int dispatch(const cli_args *a, buf *text) {
         return cmd_patterns_diff(a);
     case CMD_DETECT_SESSIONS:
         return cmd_detect_sessions(a);
+    case CMD_SERVE:
+        return cmd_serve(a);
+    case CMD_CONFIG_PRINT:
+    case CMD_CONFIG_VALIDATE:
+    case CMD_CONFIG_DOCS:
+        return cmd_config(a);
+    case CMD_TOKEN_NEW:
+        return cmd_token_new(a);
     case CMD_COMPLETION:
         cli_completion(text, a->operands[0]);
         return print_text(text);

@@ -16,12 +16,6 @@
 #include "engine/figures.h"
 #include "sys/thread.h"
 
-const engine_event_info ENGINE_EVENT[ENGINE_EVENT_COUNT] = {
-#define X(id, name, level, meaning) [ENGINE_EVENT_##id] = {name, SYS_LOG_##level, meaning},
-    ENGINE_EVENTS(X)
-#undef X
-};
-
 enum {
     RATE_SAMPLES = 61, /* a minute of seconds */
     NET_THREADS_MAX = 4,
