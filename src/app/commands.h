@@ -12,9 +12,21 @@ int cmd_detect_sessions(const cli_args *a);
 int cmd_serve(const cli_args *a);
 int cmd_config(const cli_args *a); /* config print, validate, docs */
 int cmd_token_new(const cli_args *a);
+int cmd_query_logs(const cli_args *a);
+int cmd_query_traces(const cli_args *a);
+int cmd_query_trace(const cli_args *a);
+int cmd_query_metrics(const cli_args *a);
+int cmd_tail(const cli_args *a);
+int cmd_status(const cli_args *a);
+int cmd_partitions(const cli_args *a);
+int cmd_fsck(const cli_args *a);
+int cmd_compact(const cli_args *a);
+int cmd_export(const cli_args *a);
 
 /* "faultline: MESSAGE" and, when there is one, "hint: ..." on standard error; the exit status that
  * fits the code. */
 int tell_failure(const err *e);
+/* The same for a question to a server, whose failures are its own (EXIT_WITH_FAILED). */
+int tell_answer(const err *e);
 
 #endif
