@@ -10,7 +10,12 @@
 #include "sys/process.h"
 #include "sys/term.h"
 
-enum { ASK_ARENA_MAX = 512 << 20, ANSWER_BYTES_MAX = 256 << 20, PROBE_MS = 2000, DEFAULT_MS = 600000 };
+enum {
+    ASK_ARENA_MAX = 512 << 20,
+    ANSWER_BYTES_MAX = 256 << 20,
+    PROBE_MS = 2000,
+    DEFAULT_MS = 600000
+};
 
 static const str DEFAULT_DIR = S_INIT("faultline-data");
 static const str DEFAULT_URL = S_INIT("http://127.0.0.1:7070");
@@ -94,7 +99,8 @@ static rc call(ask *q, net_call_opts *o, str path, net_response *ret, err *e) {
     o->cancel = q->cancel;
     o->max_response_bytes = ANSWER_BYTES_MAX;
     if (o->timeout_ms == 0) o->timeout_ms = q->timeout_ms ? q->timeout_ms : DEFAULT_MS;
-    if (o->idle_timeout_ms == 0) o->idle_timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_MS;
+    if (o->idle_timeout_ms == 0)
+        o->idle_timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_MS;
     rc code = net_call(q->client, o, &q->mem, ret, e);
     if (code != RC_OK) return code;
     return ret->status >= 200 && ret->status < 300 ? RC_OK : fail_status(q, ret, e);
@@ -141,8 +147,7 @@ static rc open_files(ask *q, str dir, err *e) {
     if (code == RC_OK) code = config_set(q->config, S("data.dir"), dir, e);
     if (code == RC_OK) code = auth_make_token(token, hash, e);
     if (code != RC_OK) return code;
-    engine_opts opts = {
-        .version = S(FL_VERSION), .local_token = str_c(token), .read_only = true};
+    engine_opts opts = {.version = S(FL_VERSION), .local_token = str_c(token), .read_only = true};
     code = engine_new(q->config, &opts, &q->local, e);
     if (code != RC_OK) return code;
     api_manage_routes(q->local);
@@ -163,11 +168,13 @@ static rc find(const cli_args *a, ask_who who, ask *q, err *e) {
         q->url = info.url;
         if (q->token.n == 0) q->token = info.token;
         if (info.url.n == 0)
-            return FAIL(e, RC_NOT_FOUND, "the server of \"%.*s\" (process %" PRId64
-                        ") has no API listener", STR_ARG(dir), info.pid);
+            return FAIL(e, RC_NOT_FOUND,
+                        "the server of \"%.*s\" (process %" PRId64 ") has no API listener",
+                        STR_ARG(dir), info.pid);
         if (answers(q)) return RC_OK;
-        code = FAIL(e, RC_IO, "the server of \"%.*s\" (process %" PRId64 ") does not answer at %.*s",
-                    STR_ARG(dir), info.pid, STR_ARG(info.url));
+        code =
+            FAIL(e, RC_IO, "the server of \"%.*s\" (process %" PRId64 ") does not answer at %.*s",
+                 STR_ARG(dir), info.pid, STR_ARG(info.url));
         err_hint(e, "with TLS say --server https://NAME:PORT --ca FILE");
         return code;
     }
@@ -190,7 +197,8 @@ static rc find(const cli_args *a, ask_who who, ask *q, err *e) {
 }
 
 rc ask_open(const cli_args *a, ask_who who, ask *ret, err *e) {
-    ask q = {.url = cli_text(a, OPT_SERVER), .token = cli_text(a, OPT_TOKEN), .ca = cli_text(a, OPT_CA)};
+    ask q = {
+        .url = cli_text(a, OPT_SERVER), .token = cli_text(a, OPT_TOKEN), .ca = cli_text(a, OPT_CA)};
     arena_init(&q.mem, "answers", ASK_ARENA_MAX);
     while (str_ends(q.url, S("/"))) q.url.n--;
     if (q.url.n > 0 && !str_starts(q.url, S("http://")) && !str_starts(q.url, S("https://")))
@@ -258,8 +266,8 @@ rc ask_time(const char *option, str text, int64_t otherwise, int64_t *ret_ns, er
         return RC_OK;
     }
     if (ts_parse_any(text, &zone, ret_ns)) return RC_OK;
-    rc code = FAIL(e, RC_INVALID, "%s \"%.*s\" is neither a time nor a duration", option,
-                   STR_ARG(text));
+    rc code =
+        FAIL(e, RC_INVALID, "%s \"%.*s\" is neither a time nor a duration", option, STR_ARG(text));
     err_hint(e, "for example 2h, 30m, or 2026-11-20T10:30:00Z");
     return code;
 }

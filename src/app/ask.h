@@ -42,8 +42,8 @@ MUST_CHECK rc ask_get(ask *q, str path, str *ret_body, err *e);
 MUST_CHECK rc ask_post(ask *q, str path, str body, net_response *ret, err *e);
 MUST_CHECK rc ask_json(ask *q, str path, const json_value **ret, err *e);
 /* Parts of the answer as they come. */
-MUST_CHECK rc ask_stream(ask *q, str method, str path, rc (*on_part)(void *ctx, str part), void *ctx,
-                         err *e);
+MUST_CHECK rc ask_stream(ask *q, str method, str path, rc (*on_part)(void *ctx, str part),
+                         void *ctx, err *e);
 
 /* "&name=value" with the value escaped; nothing when it is empty. */
 void ask_param(buf *path, const char *name, str value);

@@ -27,7 +27,8 @@ rc config_from_args(const cli_args *a, config **ret, err *e) {
                  {OPT_LISTEN_API, S_INIT("listen.api")}};
     config *c = NULL;
     str file = cli_text(a, OPT_CONFIG);
-    if (file.n == 0 && a->command == CMD_CONFIG_PRINT && a->operand_count > 0) file = a->operands[0];
+    if (file.n == 0 && a->command == CMD_CONFIG_PRINT && a->operand_count > 0)
+        file = a->operands[0];
     rc code = file.n > 0 ? config_from_file(file, &c, e) : config_default(&c, e);
     for (size_t i = 0; code == RC_OK && i < ARRAY_LEN(SHORT); i++) {
         if (cli_has(a, SHORT[i].option))

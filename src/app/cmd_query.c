@@ -39,7 +39,8 @@ static rc question_open(question *x, const cli_args *a, const char *path, err *e
     int64_t now = SYS_CLOCK_REAL.ops->wall(SYS_CLOCK_REAL.ctx).ns;
     rc code = ask_time("--until", cli_text(a, OPT_UNTIL_STORED), now + 1, &x->to_ns, e);
     if (code == RC_OK)
-        code = ask_time("--since", cli_text(a, OPT_SINCE_STORED), x->to_ns - HOUR_NS, &x->from_ns, e);
+        code =
+            ask_time("--since", cli_text(a, OPT_SINCE_STORED), x->to_ns - HOUR_NS, &x->from_ns, e);
     if (code == RC_OK && x->from_ns >= x->to_ns)
         code = FAIL(e, RC_INVALID, "--until lies before --since");
     if (code == RC_OK) code = ask_open(a, ASK_SERVER_OR_FILES, &x->q, e);
@@ -156,7 +157,8 @@ static void put_entry(const entry *en, bool json, bool color, buf *out) {
     if (level.n == 0) level = label(en, S("detected_level"));
     const char *paint = color ? level_color(level) : "";
     buf_put(out, str_c(time));
-    buf_fmt(out, " %s%-5.*s%s ", paint, STR_ARG(level.n ? level : S("-")), paint[0] ? "\033[0m" : "");
+    buf_fmt(out, " %s%-5.*s%s ", paint, STR_ARG(level.n ? level : S("-")),
+            paint[0] ? "\033[0m" : "");
     str service = label(en, S("service_name"));
     put_plain(out, service.n ? service : S("-"));
     buf_putc(out, ' ');
@@ -222,7 +224,9 @@ static str sparkline(arena *mem, const double *v, size_t n, bool utf8) {
     size_t columns = MIN(n, (size_t)SPARK_MAX);
     for (size_t c = 0; c < columns; c++) {
         double x = v[c * n / columns];
-        int step = !isfinite(x) ? -1 : most > least ? (int)((x - least) / (most - least) * 7.999) : 3;
+        int step = !isfinite(x)   ? -1
+                   : most > least ? (int)((x - least) / (most - least) * 7.999)
+                                  : 3;
         if (step < 0)
             buf_putc(&b, ' ');
         else if (utf8)
@@ -257,7 +261,9 @@ static rc put_matrix(question *x, const json_value *result, err *e) {
             const json_value *point = instant ? json_get(s, S("value")) : &values->items[k];
             str text = json_str(json_item(point, 1));
             if (!num_double(text, &v[k]))
-                v[k] = str_eq(text, S("+Inf")) ? INFINITY : str_eq(text, S("-Inf")) ? -INFINITY : NAN;
+                v[k] = str_eq(text, S("+Inf"))   ? INFINITY
+                       : str_eq(text, S("-Inf")) ? -INFINITY
+                                                 : NAN;
             if (isnan(v[k])) continue;
             least = fmin(least, v[k]);
             most = fmax(most, v[k]);
@@ -269,10 +275,10 @@ static rc put_matrix(question *x, const json_value *result, err *e) {
         put_labels(json_get(s, S("metric")), &name);
         str cells[] = {str_dup(mem, buf_str(&name)),
                        str_fmt(mem, "%zu", real),
-                       number(mem, real ? least : NAN),
-                       number(mem, real ? sum / (double)real : NAN),
-                       number(mem, real ? most : NAN),
-                       number(mem, n ? v[n - 1] : NAN),
+                       number(mem, real ? least : (double)NAN),
+                       number(mem, real ? sum / (double)real : (double)NAN),
+                       number(mem, real ? most : (double)NAN),
+                       number(mem, n ? v[n - 1] : (double)NAN),
                        n > 1 ? sparkline(mem, v, n, utf8) : S("")};
         buf_release(&name);
         table_row(&t, cells);
@@ -327,7 +333,8 @@ int cmd_query_logs(const cli_args *a) {
         ask_param_i64(&x.path, "start", x.from_ns);
         ask_param_i64(&x.path, "end", x.to_ns);
         put_seconds(&x.path, "step", step);
-        ask_param_i64(&x.path, "limit", cli_has(a, OPT_LIMIT) ? (int64_t)cli_number(a, OPT_LIMIT) : 100);
+        ask_param_i64(&x.path, "limit",
+                      cli_has(a, OPT_LIMIT) ? (int64_t)cli_number(a, OPT_LIMIT) : 100);
         ask_param(&x.path, "direction",
                   cli_has(a, OPT_OLDEST_FIRST) ? S("forward") : S("backward"));
         const json_value *v;
@@ -362,7 +369,8 @@ static rc metric_query(const cli_args *a, arena *mem, str *ret, err *e) {
     *ret = text;
     if (n == 0) return RC_OK;
     if (!is_name(text))
-        return FAIL(e, RC_INVALID, "--by goes with a bare NAME; write 'avg by (...) (...)' instead");
+        return FAIL(e, RC_INVALID,
+                    "--by goes with a bare NAME; write 'avg by (...) (...)' instead");
     buf b;
     buf_init(&b, PATH_BYTES_MAX);
     buf_put(&b, S("avg by ("));
@@ -445,7 +453,8 @@ static void put_tag(buf *tags, const char *name, str value) {
 static rc check_duration(const char *option, str text, err *e) {
     int64_t ns;
     if (text.n == 0 || num_duration(text, &ns)) return RC_OK;
-    return FAIL(e, RC_INVALID, "%s \"%.*s\" is not a duration such as 500ms", option, STR_ARG(text));
+    return FAIL(e, RC_INVALID, "%s \"%.*s\" is not a duration such as 500ms", option,
+                STR_ARG(text));
 }
 
 int cmd_query_traces(const cli_args *a) {
@@ -464,7 +473,8 @@ int cmd_query_traces(const cli_args *a) {
         buf_release(&tags);
         ask_param(&x.path, "minDuration", cli_text(a, OPT_MIN_DURATION));
         ask_param(&x.path, "maxDuration", cli_text(a, OPT_MAX_DURATION));
-        ask_param_i64(&x.path, "limit", cli_has(a, OPT_LIMIT) ? (int64_t)cli_number(a, OPT_LIMIT) : 20);
+        ask_param_i64(&x.path, "limit",
+                      cli_has(a, OPT_LIMIT) ? (int64_t)cli_number(a, OPT_LIMIT) : 20);
         put_seconds(&x.path, "start", x.from_ns);
         put_seconds(&x.path, "end", x.to_ns);
         const json_value *v;

@@ -15,12 +15,7 @@
 #include "engine/events.tbl.h"
 #include "sys/process.h"
 
-enum {
-    HEAP_ARENAS = 2,
-    HEAP_MMAP_BYTES = 256 << 10,
-    HEAP_TRIM_BYTES = 4 << 20,
-    DRAIN_MS = 20000
-};
+enum { HEAP_ARENAS = 2, HEAP_MMAP_BYTES = 256 << 10, HEAP_TRIM_BYTES = 4 << 20, DRAIN_MS = 20000 };
 
 typedef struct server {
     const cli_args *args;
@@ -48,8 +43,7 @@ static void tell_ready(server *s) {
         const char *name = engine_listener_name((engine_listener)l);
         if (!engine_address(s->engine, (engine_listener)l, &s->mem, &address)) continue;
         buf_fmt(&line, " %s=%.*s", name, STR_ARG(address));
-        engine_log(LISTENING, SYS_LOG_STR("listener", str_c(name)),
-                   SYS_LOG_STR("address", address),
+        engine_log(LISTENING, SYS_LOG_STR("listener", str_c(name)), SYS_LOG_STR("address", address),
                    SYS_LOG_STR("tls", engine_listener_tls(s->engine, (engine_listener)l)
                                           ? S("yes")
                                           : STR_NONE));
@@ -137,7 +131,8 @@ int cmd_serve(const cli_args *a) {
         if (status == EXIT_WITH_NO_INPUT) status = EXIT_WITH_FAILED;
     }
     engine_free(s.engine);
-    if (code == RC_OK) sys_log_write(SYS_LOG_INFO, ENGINE_EVENT[ENGINE_EVENT_SERVER_STOPPED].name, NULL, 0);
+    if (code == RC_OK)
+        sys_log_write(SYS_LOG_INFO, ENGINE_EVENT[ENGINE_EVENT_SERVER_STOPPED].name, NULL, 0);
     config_free(s.config);
     arena_release(&s.mem);
     return status;

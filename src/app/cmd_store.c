@@ -46,21 +46,23 @@ static str bytes_of(ask *q, const json_value *v) {
 static void put_signals(ask *q, const json_value *v, buf *out) {
     static const char *const SIGNALS[] = {"logs", "spans", "metrics", "profiles"};
     table t;
-    table_init(&t, "signal|>stored|>since start|>a second|>on disk|>bytes a record|>not compacted|from|to",
-               &q->mem);
+    table_init(
+        &t, "signal|>stored|>since start|>a second|>on disk|>bytes a record|>not compacted|from|to",
+        &q->mem);
     for (size_t i = 0; i < ARRAY_LEN(SIGNALS); i++) {
         str name = str_c(SIGNALS[i]);
         const json_value *s = json_get(json_get(v, S("store")), name);
         str first = json_str(json_get(s, S("first"))), last = json_str(json_get(s, S("last")));
-        str cells[] = {name,
-                       count_of(q, json_get(s, S("records"))),
-                       count_of(q, json_get(json_path(v, S("ingest.stored")), name)),
-                       str_fmt(&q->mem, "%.1f", json_f64(json_get(json_get(v, S("rates_1m")), name))),
-                       bytes_of(q, json_get(s, S("bytes"))),
-                       str_fmt(&q->mem, "%.1f", json_f64(json_get(s, S("bytes_per_record")))),
-                       count_of(q, json_get(s, S("records_in_journal"))),
-                       str_sub(first, 0, 19),
-                       str_sub(last, 0, 19)};
+        str cells[] = {
+            name,
+            count_of(q, json_get(s, S("records"))),
+            count_of(q, json_get(json_path(v, S("ingest.stored")), name)),
+            str_fmt(&q->mem, "%.1f", json_f64(json_get(json_get(v, S("rates_1m")), name))),
+            bytes_of(q, json_get(s, S("bytes"))),
+            str_fmt(&q->mem, "%.1f", json_f64(json_get(s, S("bytes_per_record")))),
+            count_of(q, json_get(s, S("records_in_journal"))),
+            str_sub(first, 0, 19),
+            str_sub(last, 0, 19)};
         table_row(&t, cells);
     }
     table_put(&t, out);
@@ -70,8 +72,9 @@ static void put_receivers(ask *q, const json_value *v, buf *out) {
     const json_value *list = json_get(v, S("receivers"));
     if (list->count == 0) return;
     table t;
-    table_init(&t, "receiver|>requests|>records|>accepted|>rejected|>refused|>dropped|>invalid requests",
-               &q->mem);
+    table_init(
+        &t, "receiver|>requests|>records|>accepted|>rejected|>refused|>dropped|>invalid requests",
+        &q->mem);
     for (size_t i = 0; i < list->count; i++) {
         const json_value *r = &list->items[i];
         str cells[] = {json_str(json_get(r, S("name"))),
@@ -108,13 +111,13 @@ static void line(buf *out, const char *name, str text) {
 
 static void put_status(ask *q, const json_value *v, buf *out) {
     str reason = json_str(json_get(v, S("reason")));
-    buf_fmt(out, "faultline %.*s, %.*s%s%.*s, process %" PRId64 ", up %.*s, started in %.0f ms\n",
-            STR_ARG(json_str(json_get(v, S("version")))),
-            STR_ARG(q->local ? S("files only (no server runs)") : json_str(json_get(v, S("state")))),
-            reason.n > 0 ? ": " : "", STR_ARG(reason), json_i64(json_get(v, S("pid"))),
-            STR_ARG(num_duration_text(&q->mem,
-                                      (int64_t)(json_f64(json_get(v, S("uptime_s"))) * 1e9))),
-            json_f64(json_get(v, S("start_ms"))));
+    buf_fmt(
+        out, "faultline %.*s, %.*s%s%.*s, process %" PRId64 ", up %.*s, started in %.0f ms\n",
+        STR_ARG(json_str(json_get(v, S("version")))),
+        STR_ARG(q->local ? S("files only (no server runs)") : json_str(json_get(v, S("state")))),
+        reason.n > 0 ? ": " : "", STR_ARG(reason), json_i64(json_get(v, S("pid"))),
+        STR_ARG(num_duration_text(&q->mem, (int64_t)(json_f64(json_get(v, S("uptime_s"))) * 1e9))),
+        json_f64(json_get(v, S("start_ms"))));
     const json_value *listen = json_get(v, S("listen"));
     for (size_t i = 0; i < listen->count && !q->local; i++) {
         const json_value *l = &listen->items[i];
@@ -129,7 +132,8 @@ static void put_status(ask *q, const json_value *v, buf *out) {
     buf_putc(out, '\n');
     line(out, "refused batches", nonzero(q, json_path(v, S("ingest.refused_batches"))));
     line(out, "refused requests", nonzero(q, json_path(v, S("net.refused"))));
-    const json_value *decode = json_path(v, S("queues.decode")), *query = json_path(v, S("queues.query"));
+    const json_value *decode = json_path(v, S("queues.decode")),
+                     *query = json_path(v, S("queues.query"));
     line(out, "queues",
          str_fmt(&q->mem,
                  "decode %" PRId64 " of %" PRId64 ", query %" PRId64 " of %" PRId64
@@ -171,12 +175,15 @@ static void put_status(ask *q, const json_value *v, buf *out) {
 static void put_partitions(ask *q, const json_value *v, buf *out) {
     const json_value *list = json_get(v, S("partitions"));
     table t;
-    table_init(&t, "partition|state|>size|>files|>logs|>spans|>metrics|>profiles|from|to|path", &q->mem);
+    table_init(&t, "partition|state|>size|>files|>logs|>spans|>metrics|>profiles|from|to|path",
+               &q->mem);
     for (size_t i = 0; i < list->count; i++) {
         const json_value *p = &list->items[i], *n = json_get(p, S("records"));
         bool cold = json_bool(json_get(p, S("cold"))), is_open = json_bool(json_get(p, S("open")));
         str cells[] = {json_str(json_get(p, S("name"))),
-                       is_open ? S("open") : cold ? S("cold") : S("hot"),
+                       is_open ? S("open")
+                       : cold  ? S("cold")
+                               : S("hot"),
                        bytes_of(q, json_get(p, S("bytes"))),
                        count_of(q, json_get(p, S("files"))),
                        count_of(q, json_get(n, S("logs"))),
@@ -274,18 +281,19 @@ static void take_line(fsck_view *x, str text) {
     if (json_tree(text, &x->mem, &v, NULL) == RC_OK) {
         const json_value *state = json_get(v, S("status"));
         if (json_get(v, S("progress_bytes"))->type != JSON_IS_NOTHING) {
-            if (x->bar) sys_progress_step(x->bar, (uint64_t)json_i64(json_get(v, S("progress_bytes"))),
-                              (uint64_t)json_i64(json_get(v, S("total_bytes"))), S("B"));
+            if (x->bar)
+                sys_progress_step(x->bar, (uint64_t)json_i64(json_get(v, S("progress_bytes"))),
+                                  (uint64_t)json_i64(json_get(v, S("total_bytes"))), S("B"));
         } else if (state->type != JSON_IS_NOTHING) {
             x->clean = str_eq(json_str(state), S("clean"));
             x->failed = str_eq(json_str(state), S("failed"));
-            if (x->failed)
-                buf_fmt(&x->text, "%.*s\n", STR_ARG(json_str(json_get(v, S("error")))));
+            if (x->failed) buf_fmt(&x->text, "%.*s\n", STR_ARG(json_str(json_get(v, S("error")))));
         } else {
-            put_damage(x, json_str(json_get(v, S("file"))), (uint64_t)json_i64(json_get(v, S("offset"))),
-                       (uint64_t)json_i64(json_get(v, S("bytes"))), json_str(json_get(v, S("what"))),
-                       (uint64_t)json_i64(json_get(v, S("records_lost"))),
-                       json_bool(json_get(v, S("repaired"))));
+            put_damage(
+                x, json_str(json_get(v, S("file"))), (uint64_t)json_i64(json_get(v, S("offset"))),
+                (uint64_t)json_i64(json_get(v, S("bytes"))), json_str(json_get(v, S("what"))),
+                (uint64_t)json_i64(json_get(v, S("records_lost"))),
+                json_bool(json_get(v, S("repaired"))));
         }
     }
     arena_restore(&x->mem, mark);
@@ -358,15 +366,18 @@ int cmd_fsck(const cli_args *a) {
         status = tell_answer(&e);
     } else {
         if (cli_has(a, OPT_JSON) && repair)
-            buf_fmt(&x.text, "{\"status\":\"%s\",\"findings\":%" PRIu64 ",\"repaired\":%" PRIu64 "}\n",
+            buf_fmt(&x.text,
+                    "{\"status\":\"%s\",\"findings\":%" PRIu64 ",\"repaired\":%" PRIu64 "}\n",
                     x.clean ? "clean" : "damaged", x.findings, x.repaired);
         else if (!cli_has(a, OPT_JSON))
-            buf_fmt(&x.text, x.findings ? "%" PRIu64 " damaged place(s), %" PRIu64 " set aside\n"
-                                        : "no damage\n",
+            buf_fmt(&x.text,
+                    x.findings ? "%" PRIu64 " damaged place(s), %" PRIu64 " set aside\n"
+                               : "no damage\n",
                     x.findings, x.repaired);
         status = print(a, buf_str(&x.text));
         if (status == EXIT_WITH_OK && x.failed) status = EXIT_WITH_FAILED;
-        if (status == EXIT_WITH_OK && (x.findings > x.repaired || !x.clean)) status = EXIT_WITH_DAMAGED;
+        if (status == EXIT_WITH_OK && (x.findings > x.repaired || !x.clean))
+            status = EXIT_WITH_DAMAGED;
     }
     arena_release(&x.mem);
     buf_release(&x.line);
@@ -418,8 +429,8 @@ int cmd_compact(const cli_args *a) {
 
 /* ---- export ---- */
 
-/* The server ends its answer with a line that says whether it is whole. The last bytes are held back
- * until it is clear that they are not it. */
+/* The server ends its answer with a line that says whether it is whole. The last bytes are held
+ * back until it is clear that they are not it. */
 typedef struct export_view {
     output out;
     buf held; /* the last line so far, its end included */
@@ -475,7 +486,8 @@ static rc read_end(export_view *x, ask *q, bool quiet, bool *ret_partial, err *e
         return FAIL(e, RC_IO, "%.*s", STR_ARG(json_str(json_get(v, S("error")))));
     *ret_partial = json_bool(json_get(v, S("partial")));
     if (!quiet)
-        fprintf(stderr, "faultline: %.*s records\n", STR_ARG(count_of(q, json_get(v, S("records")))));
+        fprintf(stderr, "faultline: %.*s records\n",
+                STR_ARG(count_of(q, json_get(v, S("records")))));
     if (*ret_partial)
         fprintf(stderr, "faultline: %" PRId64 " damaged blocks were left out\n",
                 json_i64(json_get(v, S("damaged_blocks"))));

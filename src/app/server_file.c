@@ -6,9 +6,7 @@
 
 enum { FILE_BYTES_MAX = 64 << 10 };
 
-str server_file_path(str dir, arena *out) {
-    return str_fmt(out, "%.*s/server.json", STR_ARG(dir));
-}
+str server_file_path(str dir, arena *out) { return str_fmt(out, "%.*s/server.json", STR_ARG(dir)); }
 
 bool server_api_url(const engine *g, arena *out, str *ret) {
     str address;

@@ -7,9 +7,9 @@
 #include "app/waterfall.h"
 
 #include "base/map.h"
-#include <stdlib.h>
 #include "base/num.h"
 #include "base/utf8.h"
+#include <stdlib.h>
 
 enum { BAR_MIN = 10, BAR_MAX = 60, DEPTH_SHOWN_MAX = 24, NAME_COLUMNS_MAX = 60 };
 #define NONE UINT32_MAX
@@ -116,8 +116,7 @@ static void link_all(tree *t, sort_key *keys) {
         if (at && *at == 0) *at = i + 1;
     }
     for (uint32_t i = 0; i < t->count; i++) {
-        const uint64_t *at =
-            t->n[i].parent.n ? map64_get(&ids, str_hash(t->n[i].parent)) : NULL;
+        const uint64_t *at = t->n[i].parent.n ? map64_get(&ids, str_hash(t->n[i].parent)) : NULL;
         if (at && *at - 1 != i) t->n[i].up = (uint32_t)(*at - 1);
     }
     map64_release(&ids);
@@ -195,8 +194,8 @@ static void put_bar(const view *v, const node *x) {
     size_t to = (size_t)((double)(x->end_ns - v->t->start_ns) * scale);
     from = MIN(from, v->bar - 1);
     to = MIN(MAX(to, from + 1), v->bar);
-    str full = v->o->utf8 ? (x->critical ? S("\u2588") : S("\u2592"))
-                          : (x->critical ? S("#") : S("-"));
+    str full =
+        v->o->utf8 ? (x->critical ? S("\u2588") : S("\u2592")) : (x->critical ? S("#") : S("-"));
     const char *color = x->error ? "\033[31m" : x->critical ? "\033[33m" : "\033[36m";
     buf_pad(v->out, ' ', from);
     if (v->o->color) buf_put(v->out, str_c(color));
@@ -281,9 +280,11 @@ static void put_head(const view *v) {
         if (map64_put(&seen, str_hash(t->n[i].service), &added) && added) services++;
     }
     map64_release(&seen);
-    buf_fmt(v->out, "%" PRIu32 " spans of %" PRIu32 " services in %.*s, %" PRIu32
+    buf_fmt(v->out,
+            "%" PRIu32 " spans of %" PRIu32 " services in %.*s, %" PRIu32
             " with an error; * is the critical path\n\n",
-            t->count, services, STR_ARG(num_duration_text(v->tmp, t->end_ns - t->start_ns)), errors);
+            t->count, services, STR_ARG(num_duration_text(v->tmp, t->end_ns - t->start_ns)),
+            errors);
 }
 
 rc waterfall_put(const json_value *trace, const waterfall_opts *o, arena *tmp, buf *out, err *e) {

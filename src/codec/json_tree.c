@@ -14,8 +14,6 @@ typedef struct level {
     str key;
 } level;
 
-
-
 static rc close_level(json_reader *r, const level *l, const json_value *stack, size_t n, arena *out,
                       json_value *ret, err *e) {
     json_value *items = arena_try_new_n(out, json_value, n);

@@ -21,8 +21,8 @@ typedef struct json_value json_value;
 struct json_value {
     json_type type;
     bool truth;
-    str text;  /* TEXT: unescaped; NUMBER: as written; ARRAY, OBJECT: the whole of it as written */
-    str key;   /* of a member */
+    str text; /* TEXT: unescaped; NUMBER: as written; ARRAY, OBJECT: the whole of it as written */
+    str key;  /* of a member */
     const json_value *items; /* ARRAY, OBJECT: in their order */
     size_t count;
 };
@@ -31,13 +31,15 @@ enum { JSON_TREE_VALUES_MAX = 16 << 20 };
 
 /* RC_INVALID, RC_LIMIT (arena, depth, JSON_TREE_VALUES_MAX). */
 MUST_CHECK rc json_tree(str in, arena *out, const json_value **ret, err *e);
-/* The member of that name (the first), or of a path of members "a.b.c" with json_path. Never NULL. */
+/* The member of that name (the first), or of a path of members "a.b.c" with json_path. Never NULL.
+ */
 const json_value *json_get(const json_value *v, str key);
 const json_value *json_path(const json_value *v, str path);
 const json_value *json_item(const json_value *v, size_t i);
-str json_str(const json_value *v);       /* TEXT or NUMBER as text; empty otherwise */
-double json_f64(const json_value *v);    /* NUMBER, or TEXT that is one; 0 otherwise */
-int64_t json_i64(const json_value *v);   /* likewise; cut to the nearest when a fraction or too large */
+str json_str(const json_value *v);    /* TEXT or NUMBER as text; empty otherwise */
+double json_f64(const json_value *v); /* NUMBER, or TEXT that is one; 0 otherwise */
+int64_t json_i64(
+    const json_value *v); /* likewise; cut to the nearest when a fraction or too large */
 bool json_bool(const json_value *v);
 
 #endif
