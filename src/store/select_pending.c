@@ -27,18 +27,6 @@ rc store_source_new(store *s, const log_select *base, source *ret, err *e) {
     return pending("logs", e);
 }
 
-/* ---- spans and edges ---- */
-rc spans_select(store *s, const span_select *q, store_telemetry_sink sink, void *ctx,
-                select_stats *stats, err *e) {
-    (void)s, (void)q, (void)sink, (void)ctx, (void)stats;
-    return pending("spans", e);
-}
-rc spans_labels(store *s, str label, const select_common *q, store_name_sink sink, void *ctx,
-                select_stats *stats, err *e) {
-    (void)s, (void)label, (void)q, (void)sink, (void)ctx, (void)stats;
-    return pending("spans", e);
-}
-
 /* ---- metrics ---- */
 const block_ops METRIC_BLOCKS = {.kind = BLOCK_METRICS};
 rc metrics_select(store *s, const metric_select *q, store_series_sink sink, void *ctx,

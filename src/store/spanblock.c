@@ -217,64 +217,101 @@ static rc put_trace_filter(writer *x, err *e) {
 }
 
 typedef struct pair_key {
-    uint64_t name;      /* hash of the label's name */
-    size_t first, seen; /* of its pairs in the list */
-    bool open;
+    uint64_t name; /* hash of the label's name */
+    size_t seen;   /* different values */
+    bool open;     /* all its values are in the filter */
 } pair_key;
 
-/* Pairs of labels with few values: a search for a value that none has skips the block. Names with
- * many values (ids, paths) are not covered: their pairs would cost more than they save. */
-static rc put_pair_filter(writer *x, err *e) {
-    size_t share = x->n / PAIR_SHARE + 16, count = 0;
-    uint64_t *pairs = arena_try_raw(x->tmp, PAIR_KEYS_MAX * share * 8, 8);
+typedef struct pair_list {
+    uint64_t *pairs;
+    size_t count, share; /* at most share values of a name */
     pair_key keys[PAIR_KEYS_MAX];
-    size_t key_count = 0;
-    if (!pairs) return no_memory(e);
+    size_t key_count;
     map64 known, names;
-    map64_init(&known, PAIR_KEYS_MAX * share);
-    map64_init(&names, 1 << 16);
-    for (size_t i = 0; i < x->n; i++) {
-        const span *s = x->s[i];
-        for (uint32_t k = 0; k < s->attr_count; k++) {
-            const attribute *a = &s->attrs[k];
-            if (a->type != ATTR_STR || a->key.n > LABEL_NAME_MAX) continue;
-            bool added;
-            uint64_t *slot = map64_put(&names, str_hash(a->key), &added);
-            if (!slot) continue;
-            if (added) {
-                label_name plain;
-                uint64_t h = str_hash(label_name_of(a->key, &plain));
-                size_t at = 0;
-                while (at < key_count && keys[at].name != h) at++;
-                if (at == key_count && key_count < PAIR_KEYS_MAX)
-                    keys[key_count++] = (pair_key){.name = h, .open = true};
-                *slot = at; /* PAIR_KEYS_MAX: not covered */
-            }
-            if (*slot >= key_count || !keys[*slot].open) continue;
-            pair_key *key = &keys[*slot];
-            uint64_t h = str_hash_seed(a->val, key->name); /* = label_pair_hash */
-            if (!map64_put(&known, h, &added))
-                key->open = false;
-            else if (added && ++key->seen > share)
-                key->open = false;
-            else if (added)
-                pairs[count++] = h;
-        }
+} pair_list;
+
+/* The name's number; key_count or more: not covered. Built-in names have values of their own. */
+static size_t pair_key_of(pair_list *l, str key) {
+    static const str builtins[] = {S_INIT("name"),         S_INIT("kind"),    S_INIT("status"),
+                                   S_INIT("trace_id"),     S_INIT("span_id"), S_INIT("scope_name"),
+                                   S_INIT("scope_version")};
+    bool added;
+    uint64_t *slot = map64_put(&l->names, str_hash(key), &added);
+    if (!slot) return SIZE_MAX;
+    if (!added) return (size_t)*slot;
+    *slot = SIZE_MAX;
+    label_name plain;
+    str name = label_name_of(key, &plain);
+    if (key.n > LABEL_NAME_MAX) return SIZE_MAX;
+    for (size_t i = 0; i < ARRAY_LEN(builtins); i++) {
+        if (str_eq(name, builtins[i])) return SIZE_MAX;
     }
-    /* Pairs of names that turned out to have many values stay in: they do no harm. */
+    uint64_t h = str_hash(name);
+    size_t at = 0; /* two keys may have one name */
+    while (at < l->key_count && l->keys[at].name != h) at++;
+    if (at == l->key_count) {
+        if (l->key_count == PAIR_KEYS_MAX) return SIZE_MAX;
+        l->keys[l->key_count++] = (pair_key){.name = h, .open = true};
+    }
+    *slot = at;
+    return at;
+}
+
+static void pair_add(pair_list *l, const attribute *a) {
+    size_t at = pair_key_of(l, a->key);
+    if (at >= l->key_count || !l->keys[at].open) return;
+    pair_key *key = &l->keys[at];
+    char number[24];
+    str text = a->val;
+    if (a->type == ATTR_INT) {
+        text = str_make(number, (size_t)snprintf(number, sizeof number, "%" PRId64, a->num));
+    } else if (a->type == ATTR_BOOL) {
+        text = a->num ? S("true") : S("false");
+    } else if (a->type != ATTR_STR) {
+        key->open = false;
+        return;
+    }
+    bool added;
+    uint64_t h = str_hash_seed(text, key->name); /* = label_pair_hash */
+    if (!map64_put(&l->known, h, &added)) {
+        key->open = false;
+    } else if (added) {
+        l->pairs[l->count++] = h;
+        key->open = ++key->seen < l->share;
+    }
+}
+
+/* Pairs of labels with few values: a search for a value that none has skips the block. Names with
+ * many values (ids, paths) are not covered: their pairs would cost more than they save. Pairs of
+ * names that turned out to be such stay in: they do no harm. */
+static rc put_pair_filter(writer *x, err *e) {
+    pair_list *l = arena_try_new(x->tmp, pair_list);
+    if (!l) return no_memory(e);
+    l->share = x->n / PAIR_SHARE + 16;
+    l->pairs = arena_try_raw(x->tmp, PAIR_KEYS_MAX * l->share * 8, 8);
+    if (!l->pairs) return no_memory(e);
+    map64_init(&l->known, PAIR_KEYS_MAX * l->share);
+    map64_init(&l->names, 1 << 16);
+    for (size_t i = 0; i < x->resources.list.n; i++) {
+        const resource *r = x->resources.list.v[i];
+        for (uint32_t k = 0; k < r->attr_count; k++) pair_add(l, &r->attrs[k]);
+    }
+    for (size_t i = 0; i < x->n; i++) {
+        for (uint32_t k = 0; k < x->s[i]->attr_count; k++) pair_add(l, &x->s[i]->attrs[k]);
+    }
     rc code = RC_OK;
-    if (count) {
+    if (l->count) {
         part_begin(&x->w, SP_PAIR_FILTER);
-        if (!fuse_put(x->w.out, pairs, count)) code = no_memory(e);
+        if (!fuse_put(x->w.out, l->pairs, l->count)) code = no_memory(e);
         part_end(&x->w, false);
         part_begin(&x->w, SP_PAIR_KEYS);
-        for (size_t i = 0; i < key_count; i++) {
-            if (keys[i].open) x->w.ok &= buf_le64(x->w.out, keys[i].name);
+        for (size_t i = 0; i < l->key_count; i++) {
+            if (l->keys[i].open) x->w.ok &= buf_le64(x->w.out, l->keys[i].name);
         }
         part_end(&x->w, false);
     }
-    map64_release(&known);
-    map64_release(&names);
+    map64_release(&l->known);
+    map64_release(&l->names);
     return code;
 }
 
