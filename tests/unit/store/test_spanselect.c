@@ -4,6 +4,7 @@
 #include "codec/otlp.h"
 #include "store/labels.h"
 #include "store/spanblock_int.h"
+#include "sys/thread.h"
 
 enum { BATCHES = 12, EACH = 700 };
 
