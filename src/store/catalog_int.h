@@ -35,9 +35,9 @@ typedef struct store_file {
     /* Under the catalog's lock: */
     uint64_t bytes; /* of the file */
     bool open;      /* a journal that is still written */
-    bool busy;      /* a job works on it */
     bool damaged;   /* something of it is lost: compaction keeps the file under another name */
     VEC(file_block) blocks;
+    unsigned io_failures; /* of compaction, one after the other; under the store's job_lock */
 } store_file;
 
 typedef struct partition {
@@ -45,7 +45,7 @@ typedef struct partition {
     int64_t start_ns; /* of the day */
     bool cold;
     bool ready; /* its folder is there and durable */
-    bool busy;  /* being moved or compacted */
+    bool busy;  /* being moved, or a journal is being made in it */
     uint64_t next_number;
     VEC(store_file *) files; /* by first number */
 } partition;

@@ -27,6 +27,7 @@ enum {
     SMALL_BYTES = 256 << 20, /* segments beyond are left alone */
     PASS_FILES = 512,
     TIER_FILES = 8,
+    IO_TRIES = 5,
     COMMANDS = 64,
     TICK_MS = 1000,
     YIELD_MS = 5,
@@ -105,9 +106,14 @@ static rc put_merged(void *ctx, const block_info *info, str payload, err *e) {
     return code ? code : segment_put(&p->out, info, payload, e);
 }
 
+/* What cannot be read now may be read later: only after IO_TRIES passes it counts as damaged. */
+static bool is_lost(store_file *f, rc code) {
+    return code == RC_CORRUPT || (code == RC_IO && ++f->io_failures >= IO_TRIES);
+}
+
 static rc gather(pass *p, err *e) {
     for (size_t i = 0; i < p->job->count; i++) {
-        const store_file *f = p->job->in[i];
+        store_file *f = p->job->in[i];
         p->damaged[i] = f->damaged;
         for (size_t b = 0; b < f->blocks.n; b++) {
             rc code = may_go_on(p, e);
@@ -122,7 +128,7 @@ static rc gather(pass *p, err *e) {
                 block_io io = file_io_of(&in.io, in.id);
                 code = ops->verify(&io, &in.io.e.info, &why);
             }
-            if (code == RC_CORRUPT || code == RC_IO) {
+            if (code && is_lost(f, code)) {
                 mark_bad(p, &in, &why);
             } else if (code) {
                 if (e) *e = why;
@@ -375,7 +381,6 @@ static bool pick(embedded *s, bool everything, choice *ret, store_file **files) 
     sys_lock_take(s->list.lock);
     for (size_t i = 0; !found && i < s->list.parts.n; i++) {
         partition *p = s->list.parts.v[i];
-        if (p->busy) continue;
         bool all = everything || day_is_over(p, now);
         for (size_t f = 0; f < p->files.n; f++) all &= everything || !p->files.v[f]->open;
         found = pick_in(p, all ? PICK_ALL : PICK_TIERS, ret);

@@ -284,7 +284,13 @@ static rc load_files(embedded *s, partition *p, folder *d, str dir, err *e) {
         rc code = ff->superseded ? RC_OK : load_or_mark(s, p, dir, ff, e);
         if (code) return code;
     }
-    for (size_t i = 0; i < d->files.n && !s->opts.read_only; i++) {
+    bool any = false;
+    for (size_t i = 0; i < d->files.n; i++) any |= d->files.v[i].superseded;
+    if (!any || s->opts.read_only) return RC_OK;
+    /* The segment's name first: the process may have been killed before it was durable. */
+    rc code = sys_sync_dir(s->fs, dir, e);
+    if (code) return code;
+    for (size_t i = 0; i < d->files.n; i++) {
         const found_file *ff = &d->files.v[i];
         char name[FILE_NAME_BYTES];
         /* Of a damaged segment the inputs stay on disk, for a person to look at. */
@@ -389,21 +395,32 @@ static rc take_lock(embedded *s, err *e) {
     return code ? err_wrap(e, code, "\"%.*s\"", STR_ARG(s->opts.dir)) : RC_OK;
 }
 
-/* DIR and every missing folder above it. */
-static rc make_dirs(embedded *s, str dir, err *e) {
+static str parent_of(str path) {
+    size_t slash = str_rfind_char(path, '/');
+    return slash == STR_NPOS ? S(".") : slash == 0 ? S("/") : str_sub(path, 0, slash);
+}
+
+/* The folder and every missing one above it, durable in their parents: a synced file in a folder
+ * whose name is lost is lost. */
+rc embedded_make_dirs(embedded *s, str dir, err *e) {
     for (size_t i = 1; i <= dir.n; i++) {
         if (i < dir.n && dir.p[i] != '/') continue;
-        rc code = s->fs->ops->mkdir(s->fs->ctx, str_sub(dir, 0, i), e);
+        str part = str_sub(dir, 0, i);
+        sys_stat st;
+        if (i < dir.n && s->fs->ops->stat(s->fs->ctx, part, &st, NULL) == RC_OK) continue;
+        rc code = s->fs->ops->mkdir(s->fs->ctx, part, e);
+        if (!code) code = sys_sync_dir(s->fs, parent_of(part), e);
         if (code) return code;
     }
     return RC_OK;
 }
 
 static rc prepare_dirs(embedded *s, err *e) {
-    rc code = make_dirs(s, s->opts.dir, e);
+    rc code = embedded_make_dirs(s, s->opts.dir, e);
     if (!code) code = take_lock(s, e);
-    if (!code) code = s->fs->ops->mkdir(s->fs->ctx, s->list.hot_dir, e);
-    if (!code) code = sys_sync_dir(s->fs, s->opts.dir, e);
+    if (!code) code = embedded_make_dirs(s, s->list.hot_dir, e);
+    /* Folders of days that a killed process made and did not sync. */
+    if (!code) code = sys_sync_dir(s->fs, s->list.hot_dir, e);
     return code;
 }
 

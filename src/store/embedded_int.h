@@ -51,7 +51,9 @@ void embedded_trouble(embedded *s, const char *event, const err *e);
 void embedded_damaged(embedded *s, uint64_t block_id, const char *what);
 const block_ops *embedded_block_ops(unsigned kind); /* NULL: unknown kind */
 
-/* embedded.c: reads a file of a partition into the list. */
+/* embedded.c: makes a folder and those above it, durably. */
+MUST_CHECK rc embedded_make_dirs(embedded *s, str dir, err *e);
+/* Reads a file of a partition into the list. */
 MUST_CHECK rc embedded_load_segment(embedded *s, str dir, str name, uint64_t first, uint64_t last,
                                     store_file **ret, err *e);
 

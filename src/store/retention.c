@@ -177,7 +177,7 @@ static rc copy_folder(embedded *s, partition *p, str from, str to, err *e) {
 }
 
 static rc move_files(embedded *s, partition *p, str from, str to, bool *ret_copied, err *e) {
-    rc code = s->fs->ops->mkdir(s->fs->ctx, s->list.cold_dir, e);
+    rc code = embedded_make_dirs(s, s->list.cold_dir, e);
     err why = {0};
     if (!code) code = s->fs->ops->rename(s->fs->ctx, from, to, &why);
     *ret_copied = code && sys_is_other_device(&why);

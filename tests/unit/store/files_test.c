@@ -128,6 +128,33 @@ void check_exactly(store *s, unsigned from, unsigned to) {
     mem_free(times);
 }
 
+void check_acked(store *s, const bool *acked, unsigned max) {
+    unsigned *times = mem_alloc_n(max, sizeof *times);
+    select_stats st = {0};
+    count_records(s, times, max, &st);
+    for (unsigned i = 0; i < max; i++) {
+        if (times[i] > 1 || (acked[i] && times[i] != 1))
+            fail_msg("record %u, %sacknowledged, is there %u times (damaged blocks: %u: %s)", i,
+                     acked[i] ? "" : "not ", times[i], (unsigned)st.damaged_blocks, st.reason);
+    }
+    mem_free(times);
+}
+
+void put_noting(store *s, unsigned from, unsigned to, unsigned step, size_t pad, bool *acked) {
+    for (unsigned i = from; i < to; i += step) {
+        bool ok = put(s, i, step, pad) == RC_OK;
+        for (unsigned k = 0; k < step; k++) acked[i + k] = ok;
+    }
+}
+
+static wall_ns clock_wall(void *ctx) { return (wall_ns){atomic_load(&((test_clock *)ctx)->wall)}; }
+static mono_ns clock_mono(void *ctx) { return (mono_ns){atomic_load(&((test_clock *)ctx)->mono)}; }
+static void clock_sleep(void *ctx, int64_t ns) { atomic_fetch_add(&((test_clock *)ctx)->mono, ns); }
+sys_clock test_clock_ops(test_clock *c) {
+    static const sys_clock_ops OPS = {clock_wall, clock_mono, clock_sleep};
+    return (sys_clock){&OPS, c};
+}
+
 store_opts opts_at(str dir, const sys_fs *fs) {
     return (store_opts){.dir = dir, .fs = fs, .no_background = true};
 }

@@ -27,6 +27,20 @@ size_t count_records(store *s, unsigned *times, unsigned max, select_stats *stat
 /* Every record of [from, to) is there exactly once, and no other. */
 void check_exactly(store *s, unsigned from, unsigned to);
 
+/* A clock that stands still until told; any thread. */
+typedef struct test_clock {
+    _Atomic int64_t wall, mono;
+} test_clock;
+sys_clock test_clock_ops(test_clock *c);
+#define TEST_DAY_NS   (INT64_C(86400) * 1000000000)
+#define TEST_START_NS (INT64_C(20000) * TEST_DAY_NS + TEST_DAY_NS / 2) /* noon */
+
+/* acked[n]: each record exactly once when set, at most once when not. Whole: read them without
+ * damage. */
+void check_acked(store *s, const bool *acked, unsigned max);
+/* Puts batches of `step` records up to `to` and notes which were acknowledged. */
+void put_noting(store *s, unsigned from, unsigned to, unsigned step, size_t pad, bool *acked);
+
 /* Defaults for tests: dir, no background work. */
 store_opts opts_at(str dir, const sys_fs *fs);
 store *open_at(str dir, const sys_fs *fs);
