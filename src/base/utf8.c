@@ -36,6 +36,9 @@ uint32_t utf8_next(str s, size_t *at) {
     return cp;
 }
 
+/* Text in other scripts than ours is mostly sequences of one length: each is checked in line, with
+ * its whole range of second bytes; what is not clear (near the end, the narrow ranges) goes to
+ * utf8_next. */
 bool utf8_valid(str s) {
     for (size_t at = 0; at < s.n;) {
         uint64_t word;
@@ -43,6 +46,24 @@ bool utf8_valid(str s) {
             memcpy(&word, s.p + at, sizeof word);
             if (word & 0x8080808080808080u) break;
             at += sizeof word;
+        }
+        for (;;) {
+            if (s.n - at < 4) break;
+            uint32_t w = (uint32_t)(unsigned char)s.p[at] << 24 |
+                         (uint32_t)(unsigned char)s.p[at + 1] << 16 |
+                         (uint32_t)(unsigned char)s.p[at + 2] << 8 |
+                         (uint32_t)(unsigned char)s.p[at + 3];
+            if ((w & 0xe0c00000u) == 0xc0800000u && w >= 0xc2000000u) {
+                at += 2;
+            } else if ((w & 0xf0c0c000u) == 0xe0808000u && w >= 0xe1000000u &&
+                       (w & 0xff000000u) != 0xed000000u) {
+                at += 3;
+            } else if ((w & 0x80000000u) == 0) {
+                at++;
+                if ((w & 0x00808080u) == 0) break; /* ASCII again */
+            } else {
+                break;
+            }
         }
         if (at < s.n && utf8_next(s, &at) == UTF8_BAD) return false;
     }
