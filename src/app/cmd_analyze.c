@@ -1,6 +1,7 @@
 /* cmd_analyze.c - logs in, one root cause report out. */
 #include <stdio.h>
 
+#include "app/ask.h"
 #include "app/commands.h"
 #include "app/events.tbl.h"
 #include "app/output.h"
@@ -11,6 +12,7 @@
 #include "sys/term.h"
 
 enum {
+    STDIN_FD = 0,
     STDOUT_FD = 1,
     REPORT_BYTES_MAX = 256 << 20,
     RULES_FILE_BYTES_MAX = 4 << 20,
@@ -121,7 +123,7 @@ static rc read_inputs(const cli_args *a, analysis *x, err *e) {
     return got;
 }
 
-static rc write_report(const cli_args *a, analysis *x, err *e) {
+static report_opts report_opts_from(const cli_args *a) {
     bool to_file = cli_has(a, OPT_OUTPUT);
     int color = cli_choice(a, OPT_COLOR);
     report_opts opts = {.format = (report_format)cli_choice(a, OPT_FORMAT_REPORT),
@@ -132,13 +134,22 @@ static rc write_report(const cli_args *a, analysis *x, err *e) {
                         .utf8 = sys_term_utf8(),
                         .max_findings = (size_t)cli_number(a, OPT_MAX_FINDINGS)};
     if (opts.width == 0) opts.width = to_file ? 100 : sys_term_width(STDOUT_FD);
-    rc got = report_write(&x->incident, &opts, &x->text, e);
-    if (got != RC_OK) return got;
+    return opts;
+}
+
+/* What x->text holds, to where the command line says. */
+static rc put_text(const cli_args *a, analysis *x, err *e) {
     output o;
-    got = output_open(&o, x->read.fs, cli_text(a, OPT_OUTPUT), e);
+    rc got = output_open(&o, &SYS_FS_REAL, cli_text(a, OPT_OUTPUT), e);
     if (got != RC_OK) return RC_IO;
     IGNORE(output_put(&o, buf_str(&x->text))); /* output_close tells a failure */
     return output_close(&o, e) == RC_OK ? RC_OK : RC_IO;
+}
+
+static rc write_report(const cli_args *a, analysis *x, err *e) {
+    report_opts opts = report_opts_from(a);
+    rc got = report_write(&x->incident, &opts, &x->text, e);
+    return got == RC_OK ? put_text(a, x, e) : got;
 }
 
 static void log_conclusion(const analysis *x, const detect_summary *summary) {
@@ -161,6 +172,105 @@ static finding_level worst_level(const analysis *x) {
         worst = MAX(worst, x->findings.items.v[i].level);
     return worst;
 }
+
+/* ---- what is stored ---- */
+
+/* Which it is, files or the store, is stated in the help of the command. */
+static bool wants_stored(const cli_args *a) {
+    if (a->operand_count > 0) return false;
+    if (cli_has(a, OPT_STORED) || cli_has(a, OPT_DATA_DIR) || cli_has(a, OPT_SERVER)) return true;
+    return ask_finds_data(a) && (sys_is_terminal(STDIN_FD) || sys_is_empty_input(STDIN_FD));
+}
+
+static rc check_stored(const cli_args *a, err *e) {
+    static const cli_option FILES_ONLY[] = {OPT_BASELINE, OPT_STATE, OPT_FOLLOW, OPT_LOG_FORMAT,
+                                            OPT_CONTENT,  OPT_MASK,  OPT_DELIMITERS};
+    for (size_t i = 0; i < ARRAY_LEN(FILES_ONLY); i++) {
+        if (!cli_has(a, FILES_ONLY[i])) continue;
+        rc code = FAIL(e, RC_INVALID, "--%.*s is for files, not for what is stored",
+                       STR_ARG(cli_option_row(FILES_ONLY[i])->name));
+        err_hint(e, "name the files, or leave the option out");
+        return code;
+    }
+    return RC_OK;
+}
+
+/* The path of the request; the rules are its body. */
+static rc stored_request(const cli_args *a, analysis *x, buf *path, buf *rules_yaml, err *e) {
+    int64_t from, to;
+    const str *files;
+    rc code = check_stored(a, e);
+    if (code == RC_OK) code = ask_time("--since", cli_text(a, OPT_SINCE), 0, &from, e);
+    if (code == RC_OK) code = ask_time("--until", cli_text(a, OPT_UNTIL), 0, &to, e);
+    if (code != RC_OK) return code;
+    if (cli_all(a, OPT_RULES, &x->mem, &files) > 1)
+        return FAIL(e, RC_INVALID, "only one --rules file goes with what is stored");
+    str rules_file = cli_text(a, OPT_RULES);
+    if (rules_file.n > 0)
+        code = sys_read_file(&SYS_FS_REAL, rules_file, RULES_FILE_BYTES_MAX, rules_yaml, e);
+    if (code != RC_OK) return err_wrap(e, RC_INVALID, "--rules");
+    report_opts o = report_opts_from(a);
+    buf_put(path, S("/api/v1/analyze"));
+    ask_param(path, "format",
+              cli_has(a, OPT_FORMAT_REPORT) ? cli_text(a, OPT_FORMAT_REPORT) : S("terminal"));
+    ask_param(path, "lang", cli_text(a, OPT_LANG));
+    ask_param(path, "service", cli_text(a, OPT_SERVICE));
+    ask_param(path, "session", cli_text(a, OPT_SESSION));
+    if (from != 0) ask_param_i64(path, "since", from);
+    if (to != 0) ask_param_i64(path, "until", to);
+    ask_param_i64(path, "width", (int64_t)MAX(o.width, 20u));
+    ask_param_i64(path, "color", o.color);
+    ask_param_i64(path, "utf8", o.utf8);
+    ask_param_i64(path, "max_findings", (int64_t)o.max_findings);
+    ask_param_i64(path, "builtin_rules", !cli_has(a, OPT_NO_BUILTIN_RULES));
+    return RC_OK;
+}
+
+static str header_of(const net_response *r, str name) {
+    for (size_t i = 0; i < r->header_count; i++) {
+        if (str_eq(r->headers[2 * i], name)) return r->headers[2 * i + 1];
+    }
+    return STR_NONE;
+}
+
+static int worst_from(str level) {
+    static const char *const names[] = {"none", "low", "medium", "high", "critical"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq(level, str_c(names[i]))) return (int)i;
+    }
+    return 0;
+}
+
+static int run_stored(const cli_args *a, analysis *x, err *e) {
+    ask q;
+    buf path, rules_yaml;
+    net_response r;
+    buf_init(&path, RULES_FILE_BYTES_MAX);
+    buf_init(&rules_yaml, RULES_FILE_BYTES_MAX);
+    int status = EXIT_WITH_OK;
+    rc code = stored_request(a, x, &path, &rules_yaml, e);
+    if (code == RC_OK) code = ask_open(a, ASK_SERVER_OR_FILES, &q, e);
+    if (code == RC_OK) {
+        code = ask_post(&q, buf_str(&path), buf_str(&rules_yaml), &r, e);
+        if (code == RC_OK) {
+            if (!buf_put(&x->text, r.body) || put_text(a, x, e) != RC_OK) {
+                tell_failure(e);
+                status = EXIT_WITH_NO_OUTPUT;
+            }
+            int worst = worst_from(header_of(&r, S("x-faultline-worst")));
+            if (status == EXIT_WITH_OK && cli_has(a, OPT_FAIL_ON) &&
+                worst > cli_choice(a, OPT_FAIL_ON))
+                status = EXIT_WITH_FOUND;
+        }
+        ask_close(&q);
+    }
+    if (code != RC_OK) status = tell_answer(e);
+    buf_release(&rules_yaml);
+    buf_release(&path);
+    return status;
+}
+
+/* ---- files ---- */
 
 static int run(const cli_args *a, analysis *x, err *e) {
     rc got = read_opts_from(a, &x->read, e);
@@ -199,7 +309,7 @@ int cmd_analyze(const cli_args *a) {
     analysis x;
     err e = {0};
     analysis_init(&x);
-    int status = run(a, &x, &e);
+    int status = wants_stored(a) ? run_stored(a, &x, &e) : run(a, &x, &e);
     analysis_release(&x);
     return status;
 }

@@ -73,6 +73,26 @@ static int dispatch(const cli_args *a, buf *text) {
         return cmd_config(a);
     case CMD_TOKEN_NEW:
         return cmd_token_new(a);
+    case CMD_QUERY_LOGS:
+        return cmd_query_logs(a);
+    case CMD_QUERY_TRACES:
+        return cmd_query_traces(a);
+    case CMD_QUERY_TRACE:
+        return cmd_query_trace(a);
+    case CMD_QUERY_METRICS:
+        return cmd_query_metrics(a);
+    case CMD_TAIL:
+        return cmd_tail(a);
+    case CMD_STATUS:
+        return cmd_status(a);
+    case CMD_PARTITIONS:
+        return cmd_partitions(a);
+    case CMD_FSCK:
+        return cmd_fsck(a);
+    case CMD_COMPACT:
+        return cmd_compact(a);
+    case CMD_EXPORT:
+        return cmd_export(a);
     case CMD_COMPLETION:
         cli_completion(text, a->operands[0]);
         return print_text(text);

@@ -11,10 +11,14 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "sys/cancel.h"
 #include "sys/fs.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -33,6 +37,27 @@ const char *sys_env(const char *name) { return getenv(name); }
 static str env(const char *name) { return str_c(getenv(name)); }
 
 bool sys_is_terminal(int fd) { return isatty(fd) == 1; }
+
+bool sys_is_empty_input(int fd) {
+    struct stat st;
+    if (fstat(fd, &st) != 0) return true; /* closed */
+    if (S_ISREG(st.st_mode)) {
+        off_t at = lseek(fd, 0, SEEK_CUR);
+        return st.st_size <= MAX(at, (off_t)0);
+    }
+    if (S_ISCHR(st.st_mode)) {
+        if (sys_is_terminal(fd)) return false;
+        struct stat null;
+        return stat("/dev/null", &null) == 0 && st.st_rdev == null.st_rdev;
+    }
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    while (poll(&p, 1, -1) < 0 && errno == EINTR) {
+        if (sys_cancelled()) return false; /* the reader finds out */
+    }
+    if (!(p.revents & POLLIN)) return true;
+    int waiting = 1;
+    return S_ISSOCK(st.st_mode) && ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0;
+}
 
 unsigned sys_term_width(int fd) {
     uint64_t columns;

@@ -7,6 +7,10 @@
 #include "sys/clock.h"
 
 bool sys_is_terminal(int fd);
+/* Waits until the descriptor has something to read or is at its end; true when the end comes first:
+ * an empty file, a pipe that was closed without a byte, /dev/null. A terminal is not waited for:
+ * false. */
+bool sys_is_empty_input(int fd);
 unsigned sys_term_width(int fd); /* columns; 80 when unknown; COLUMNS wins */
 bool sys_term_color(int fd);     /* a terminal, NO_COLOR unset, TERM not dumb */
 bool sys_term_utf8(void);
