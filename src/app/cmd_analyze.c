@@ -183,7 +183,7 @@ static bool wants_stored(const cli_args *a) {
 }
 
 static rc check_stored(const cli_args *a, err *e) {
-    static const cli_option FILES_ONLY[] = {OPT_BASELINE, OPT_STATE, OPT_FOLLOW, OPT_LOG_FORMAT,
+    static const cli_option FILES_ONLY[] = {OPT_BASELINE, OPT_STATE, OPT_FOLLOW,    OPT_LOG_FORMAT,
                                             OPT_CONTENT,  OPT_MASK,  OPT_DELIMITERS};
     for (size_t i = 0; i < ARRAY_LEN(FILES_ONLY); i++) {
         if (!cli_has(a, FILES_ONLY[i])) continue;

@@ -1,10 +1,10 @@
 /* cmd_serve.c - the server: configuration, engine and API put together, signals, the end.
  *
  * The heap. glibc gives each thread an arena of its own that keeps what it once had; with a dozen
- * threads that allocate batches on one thread and free them on another, memory stays in all of them.
- * So: two arenas. Blocks of up to 32 MiB come from the heap (mapping and unmapping every batch costs
- * half of the throughput: measured 0.6 to 0.8 M log records a CPU-second with 256 KiB against 1.3 to
- * 1.4 M), and the engine trims the heap after each burst. */
+ * threads that allocate batches on one thread and free them on another, memory stays in all of
+ * them. So: two arenas. Blocks of up to 32 MiB come from the heap (mapping and unmapping every
+ * batch costs half of the throughput: measured 0.6 to 0.8 M log records a CPU-second with 256 KiB
+ * against 1.3 to 1.4 M), and the engine trims the heap after each burst. */
 #include <stdio.h>
 
 #include "api/manage.h"

@@ -84,6 +84,8 @@ rc json_tree(str in, arena *out, const json_value **ret, err *e) {
         key = STR_NONE;
         vec_push(&stack, v);
     }
+    if (code == RC_END && str_trim(str_from(in, r.at)).n > 0)
+        code = FAIL(e, RC_INVALID, "text after the JSON value at byte %zu", r.at);
     if (code == RC_END) {
         json_value *top = arena_try_new(out, json_value);
         code = top ? RC_OK : FAIL(e, RC_LIMIT, "the JSON text is too large");
