@@ -467,12 +467,27 @@ static bool put_coded(buf *out, const int64_t *v, size_t n, int64_t *d, plan *p,
     return ok && put_huffman(out, best, d, t, mask);
 }
 
+static bool is_constant(const int64_t *v, size_t n) {
+    size_t same = 1;
+    while (same < n && v[same] == v[0]) same++;
+    return same == n;
+}
+
+static bool put_constant(buf *out, int64_t v) {
+    return buf_putc(out, MODE_CONST) && buf_varint(out, zigzag_of(v));
+}
+
+bool intcode_put_fast(buf *out, const int64_t *v, size_t n) {
+    MUST(n <= INTCODE_MAX);
+    if (n == 0) return true;
+    if (is_constant(v, n)) return put_constant(out, v[0]);
+    return buf_putc(out, MODE_RAW) && buf_put(out, str_make((const char *)v, 8 * n));
+}
+
 bool intcode_put(buf *out, const int64_t *v, size_t n) {
     MUST(n <= INTCODE_MAX);
     if (n == 0) return true;
-    size_t same = 1;
-    while (same < n && v[same] == v[0]) same++;
-    if (same == n) return buf_putc(out, MODE_CONST) && buf_varint(out, zigzag_of(v[0]));
+    if (is_constant(v, n)) return put_constant(out, v[0]);
     size_t places = MIN(bits_next_pow2(2 * n), (size_t)COUNT_MAX);
     int64_t *d = mem_try_raw(n * sizeof *d);
     seen *t = mem_try_raw(places * sizeof *t);
@@ -691,6 +706,10 @@ bool f64code_put(buf *out, const int64_t *bits, size_t n) {
     }
     buf_release(&other);
     return ok;
+}
+
+bool f64code_put_fast(buf *out, const int64_t *bits, size_t n) {
+    return n == 0 || (buf_putc(out, F64_BITS) && intcode_put_fast(out, bits, n));
 }
 
 rc f64code_get(str *in, size_t n, int64_t *bits, err *e) {

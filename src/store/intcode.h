@@ -11,11 +11,14 @@ enum { INTCODE_MAX = 1 << 24 }; /* values of one sequence */
 
 /* False when out is full or memory is out. */
 MUST_CHECK bool intcode_put(buf *out, const int64_t *v, size_t n);
+/* The same without looking for a small form: constant, or 8 bytes a value. */
+MUST_CHECK bool intcode_put_fast(buf *out, const int64_t *v, size_t n);
 /* Takes the sequence off the front of *in. */
 MUST_CHECK rc intcode_get(str *in, size_t n, int64_t *to, err *e);
 
 /* Bits of doubles: NaN payloads and signs of zero survive. */
 MUST_CHECK bool f64code_put(buf *out, const int64_t *bits, size_t n);
+MUST_CHECK bool f64code_put_fast(buf *out, const int64_t *bits, size_t n);
 MUST_CHECK rc f64code_get(str *in, size_t n, int64_t *bits, err *e);
 
 /* Unsigned LEB128 off the front of *in, at most max. False: damaged. */

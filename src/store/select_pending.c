@@ -28,7 +28,6 @@ rc store_source_new(store *s, const log_select *base, source *ret, err *e) {
 }
 
 /* ---- metrics ---- */
-const block_ops METRIC_BLOCKS = {.kind = BLOCK_METRICS};
 rc metrics_select(store *s, const metric_select *q, store_series_sink sink, void *ctx,
                   select_stats *stats, err *e) {
     (void)s, (void)q, (void)sink, (void)ctx, (void)stats;

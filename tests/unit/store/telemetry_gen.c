@@ -3,6 +3,11 @@
 #include "base/mem.h"
 #include "codec/otlp.h"
 
+typedef struct attr_list {
+    const attribute *a;
+    uint32_t n;
+} attr_list;
+
 static const char *const WORDS[] = {"checkout", "cart",     "GET /api/v1/items", "",  "0",
                                     "true",     "10.0.0.1", "caf\xc3\xa9",       "a", "payment"};
 
@@ -154,6 +159,167 @@ void gen_spans(telemetry *t, rng *r, size_t count) {
         gen_span_items(t, r, s);
     }
     t->body_bytes = 0;
+}
+
+/* ---- metrics ---- */
+
+static int64_t gen_number(rng *r, bool is_int) {
+    if (is_int) return (int64_t)(rng_u64(r) >> rng_below(r, 64));
+    double d = rng_below(r, 3) ? (double)rng_below(r, 100000) / 100 : rng_normal(r);
+    if (rng_below(r, 30) == 0) return 0x7ff0000000000002; /* staleness marker */
+    int64_t v;
+    memcpy(&v, &d, 8);
+    return v;
+}
+
+static const uint64_t *gen_counts(arena *mem, rng *r, uint32_t n) {
+    uint64_t *v = arena_bytes(mem, (n + 1) * sizeof *v, 8);
+    for (uint32_t i = 0; i < n; i++) v[i] = rng_below(r, 5) ? rng_below(r, 50) : rng_u64(r);
+    return v;
+}
+static const double *gen_doubles(arena *mem, rng *r, uint32_t n) {
+    double *v = arena_bytes(mem, (n + 1) * sizeof *v, 8);
+    for (uint32_t i = 0; i < n; i++) v[i] = i + (rng_below(r, 9) ? 0 : rng_double(r));
+    return v;
+}
+
+static void gen_exemplars(arena *mem, rng *r, metric_point *p) {
+    if (rng_below(r, 6)) return;
+    p->exemplar_count = 1 + (uint32_t)rng_below(r, 2);
+    exemplar *x = (exemplar *)arena_bytes(mem, sizeof(exemplar) * p->exemplar_count, 8);
+    for (uint32_t i = 0; i < p->exemplar_count; i++) {
+        x[i].ts_ns = p->ts_ns - (int64_t)rng_below(r, 1000);
+        x[i].is_int = rng_below(r, 2);
+        x[i].num = gen_number(r, x[i].is_int);
+        if (rng_below(r, 2)) x[i].trace_id = gen_bytes(mem, r, 16);
+        if (rng_below(r, 2)) x[i].span_id = gen_bytes(mem, r, 8);
+        x[i].attrs = gen_attrs(mem, r, &x[i].attr_count);
+    }
+    p->exemplars = x;
+}
+
+static void gen_histogram(rng *r, metric_point *p) {
+    p->has_sum = rng_below(r, 3);
+    p->has_min = rng_below(r, 2);
+    p->has_max = rng_below(r, 2);
+    p->count = rng_below(r, 1000);
+    if (p->has_sum) p->sum = rng_normal(r);
+    if (p->has_min) p->min = rng_normal(r);
+    if (p->has_max) p->max = (double)rng_below(r, 100);
+}
+
+static void gen_point_of(arena *mem, rng *r, metric_point *p, uint8_t kind, uint32_t size) {
+    if (rng_below(r, 20) == 0) size = (uint32_t)rng_below(r, 9);
+    switch (kind) {
+    case METRIC_GAUGE:
+    case METRIC_SUM:
+        p->has_value = rng_below(r, 30) != 0;
+        p->is_int = p->has_value && rng_below(r, 2);
+        if (p->has_value) p->num = gen_number(r, p->is_int);
+        break;
+    case METRIC_HISTOGRAM:
+        gen_histogram(r, p);
+        p->bound_count = size;
+        p->bucket_count = size ? size + 1 : 0;
+        p->bounds = gen_doubles(mem, r, p->bound_count);
+        p->buckets = gen_counts(mem, r, p->bucket_count);
+        break;
+    case METRIC_EXP_HISTOGRAM:
+        gen_histogram(r, p);
+        p->scale = (int32_t)rng_below(r, 20) - 10;
+        p->zero_count = rng_below(r, 3);
+        p->zero_threshold = rng_below(r, 2) ? 0 : rng_double(r);
+        p->offset = (int32_t)rng_u64(r);
+        p->negative_offset = (int32_t)rng_below(r, 9) - 4;
+        p->bucket_count = size;
+        p->negative_count = (uint32_t)rng_below(r, 3);
+        p->buckets = gen_counts(mem, r, p->bucket_count);
+        p->negative = gen_counts(mem, r, p->negative_count);
+        break;
+    default:
+        p->count = rng_below(r, 100);
+        p->sum = rng_normal(r);
+        p->bound_count = size;
+        p->bounds = gen_doubles(mem, r, size);
+        p->values = gen_doubles(mem, r, size);
+    }
+}
+
+void gen_metrics(telemetry *t, rng *r, size_t count, int64_t now_ns) {
+    static const char *const names[] = {"http.server.duration", "up", "node_cpu_seconds_total",
+                                        "queue", "rpc.size"};
+    arena *mem = &t->mem;
+    enum { METRICS = 12, LISTS = 6 };
+    attr_list lists[LISTS];
+    for (size_t i = 0; i < LISTS; i++) {
+        attribute *a = arena_bytes(mem, 2 * sizeof *a, 8);
+        a[0] = attribute_text_of(S("cpu"), str_fmt(mem, "%u", (unsigned)i % 4));
+        a[1] = i == 5 ? gen_attr(mem, r) : attribute_text_of(S("mode"), S("idle"));
+        lists[i] = (attr_list){a, (uint32_t)(i % 3)};
+    }
+    for (uint32_t i = 0; i < METRICS; i++) {
+        metric_info *m = telemetry_add_metric(t);
+        m->name = str_c(names[rng_below(r, ARRAY_LEN(names))]);
+        m->kind = (uint8_t)(1 + rng_below(r, 5));
+        m->unit = rng_below(r, 2) ? S("s") : S("");
+        m->description = rng_below(r, 4) ? S("what it is") : S("");
+        if (m->kind == METRIC_SUM) m->monotonic = rng_below(r, 2);
+        m->temporality = m->kind == METRIC_GAUGE ? 0 : rng_below(r, 9) ? 2 : (int32_t)rng_u64(r);
+        if (rng_below(r, 8) == 0) m->metadata = gen_attrs(mem, r, &m->metadata_count);
+        m->resource = gen_resource(mem, r);
+        m->scope = gen_scope(mem, r);
+    }
+    for (size_t k = 0; k < count; k++) {
+        metric_point *p = telemetry_add_point(t);
+        p->metric = (uint32_t)(k % 3 ? rng_below(r, METRICS) : k / 50 % METRICS);
+        attr_list l = lists[rng_below(r, LISTS)];
+        p->attrs = l.a;
+        p->attr_count = l.n;
+        p->ts_ns = now_ns + (int64_t)(k / METRICS) * 15000000000 + (int64_t)rng_below(r, 3);
+        if (rng_below(r, 2)) p->start_ns = now_ns - 1000000000;
+        p->flags = rng_below(r, 30) ? 0 : POINT_NO_VALUE;
+        gen_point_of(mem, r, p, t->metrics.info[p->metric].kind, 4);
+        gen_exemplars(mem, r, p);
+    }
+}
+
+static bool same_words(const void *a, const void *b, size_t n) {
+    return n == 0 || memcmp(a, b, n * 8) == 0;
+}
+
+bool same_point(const metric_point *a, const metric_point *b) {
+    if (a->flags != b->flags || a->start_ns != b->start_ns || a->ts_ns != b->ts_ns ||
+        a->exemplar_count != b->exemplar_count || a->is_int != b->is_int ||
+        a->has_sum != b->has_sum || a->has_min != b->has_min || a->has_max != b->has_max ||
+        a->has_value != b->has_value || a->num != b->num || a->count != b->count ||
+        a->bucket_count != b->bucket_count || a->bound_count != b->bound_count ||
+        a->negative_count != b->negative_count || a->scale != b->scale || a->offset != b->offset ||
+        a->negative_offset != b->negative_offset || a->zero_count != b->zero_count ||
+        !same_words(&a->sum, &b->sum, 1) || !same_words(&a->min, &b->min, 1) ||
+        !same_words(&a->max, &b->max, 1) ||
+        !same_words(&a->zero_threshold, &b->zero_threshold, 1) ||
+        !same_words(a->buckets, b->buckets, a->bucket_count) ||
+        !same_words(a->negative, b->negative, a->negative_count) ||
+        !same_words(a->bounds, b->bounds, a->bound_count) ||
+        (a->bound_count && !a->values != !b->values) ||
+        (a->values && !same_words(a->values, b->values, a->bound_count)))
+        return false;
+    for (uint32_t i = 0; i < a->exemplar_count; i++) {
+        const exemplar *x = &a->exemplars[i], *y = &b->exemplars[i];
+        if (x->ts_ns != y->ts_ns || x->is_int != y->is_int || x->num != y->num ||
+            !str_eq(x->trace_id, y->trace_id) || !str_eq(x->span_id, y->span_id) ||
+            !same_attrs(x->attrs, x->attr_count, y->attrs, y->attr_count))
+            return false;
+    }
+    return true;
+}
+
+bool same_metric(const metric_info *a, const metric_info *b) {
+    return str_eq(a->name, b->name) && str_eq(a->unit, b->unit) &&
+           str_eq(a->description, b->description) && a->kind == b->kind &&
+           a->monotonic == b->monotonic && a->temporality == b->temporality &&
+           same_attrs(a->metadata, a->metadata_count, b->metadata, b->metadata_count) &&
+           same_resource(a->resource, b->resource) && same_scope(a->scope, b->scope);
 }
 
 bool same_attrs(const attribute *a, uint32_t n, const attribute *b, uint32_t m) {
