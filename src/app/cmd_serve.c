@@ -21,7 +21,8 @@ enum { HEAP_ARENAS = 2, HEAP_MMAP_BYTES = 32 << 20, HEAP_TRIM_BYTES = 64 << 20, 
 typedef struct server {
     const cli_args *args;
     arena mem;
-    config *config;
+    config *config;   /* of the start: the engine borrows it */
+    config *reloaded; /* the newest one; NULL without a reload */
     engine *engine;
     char token[AUTH_TOKEN_CHARS + 1];
     str dir;
@@ -90,8 +91,8 @@ static void reload(server *s) {
         str key = config_needs_restart(s->config, fresh);
         if (key.n > 0) engine_log(CONFIG_NEEDS_RESTART, SYS_LOG_STR("key", key));
         set_log_level(s->args, fresh);
-        config_free(s->config);
-        s->config = fresh;
+        config_free(s->reloaded);
+        s->reloaded = fresh;
         engine_log(CONFIG_RELOADED, SYS_LOG_STR("file", cli_text(s->args, OPT_CONFIG)));
     }
     sys_notify(S("READY=1"));
@@ -134,6 +135,7 @@ int cmd_serve(const cli_args *a) {
     engine_free(s.engine);
     if (code == RC_OK)
         sys_log_write(SYS_LOG_INFO, ENGINE_EVENT[ENGINE_EVENT_SERVER_STOPPED].name, NULL, 0);
+    config_free(s.reloaded);
     config_free(s.config);
     arena_release(&s.mem);
     return status;

@@ -21,7 +21,8 @@ enum {
     NET_THREADS_MAX = 4,
     QUERY_QUEUE_MAX = 1024,
     TICK_MS = 1000,
-    TRIM_EVERY_TICKS = 10,
+    TRIM_EVERY_TICKS = 5,
+    TRIM_BYTES = 4 << 20,
     ADDRESS_BYTES_MAX = 300,
     ENGINE_MAGIC = 0x666c656e
 };
@@ -33,7 +34,7 @@ typedef struct rate_sample {
 
 struct engine {
     uint32_t magic;
-    const config *config; /* borrowed; replaced by engine_reload on the main thread */
+    const config *config; /* borrowed: of the start; parts keep texts of it */
     bool read_only;
     sys_clock clock;
     arena mem;
@@ -326,22 +327,27 @@ static void sample_rates(engine *g) {
     sys_lock_give(g->rate_lock);
 }
 
+/* What the heap keeps after a burst (of input, a compaction, a query) goes back to the system when
+ * the resident memory has grown since the last time. malloc's own figure of free bytes does not do:
+ * it counts pages that were given back already. */
+static void trim_heap(size_t *resident) {
+    size_t now = sys_resident_bytes();
+    if (now < *resident) *resident = now;
+    if (now < *resident + TRIM_BYTES) return;
+    sys_heap_trim();
+    *resident = sys_resident_bytes();
+}
+
 static void tick(void *ctx) {
     engine *g = ctx;
     void *nothing;
-    uint64_t trimmed_at = 0;
+    size_t resident = sys_resident_bytes();
     for (uint64_t n = 1;; n++) {
         rc code = sys_queue_pop_wait(g->ticker_stop, TICK_MS, &nothing);
         if (code == RC_END) return;
         sample_rates(g);
         self_flush(g->self);
-        /* Once after each burst: what the heap keeps free goes back to the system. */
-        if (n % TRIM_EVERY_TICKS != 0) continue;
-        intake_counts now;
-        intake_count(g->intake, &now);
-        if (now.requests == trimmed_at || now.waiting > 0) continue;
-        trimmed_at = now.requests;
-        sys_heap_trim();
+        if (n % TRIM_EVERY_TICKS == 0) trim_heap(&resident);
     }
 }
 
@@ -477,7 +483,6 @@ rc engine_reload(engine *g, const config *c, err *e) {
     sys_lock_give(g->auth_lock);
     auth_free(old);
     apply_live(g, c);
-    g->config = c;
     return RC_OK;
 }
 

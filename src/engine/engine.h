@@ -28,12 +28,13 @@ typedef struct engine_opts {
     bool read_only;
 } engine_opts;
 
-/* c must live until engine_free or the end of the engine_reload that replaces it. */
+/* c must live until engine_free. */
 MUST_CHECK rc engine_new(const config *c, const engine_opts *opts, engine **ret, err *e);
 MUST_CHECK rc engine_start(engine *g, err *e);
 /* No new input, everything taken is acknowledged, store closed: SIGTERM. */
 void engine_drain(engine *g, int64_t deadline_ms);
-/* SIGHUP: certificates, tokens, live keys. On failure nothing has changed. */
+/* SIGHUP: certificates, tokens, live keys; borrows c for the call. On failure nothing has changed.
+ */
 MUST_CHECK rc engine_reload(engine *g, const config *c, err *e);
 void engine_free(engine *g);
 
