@@ -8,7 +8,7 @@
 #define FL_QUERY_EVAL_INT_H
 
 #include "query/expr_int.h"
-#include "query/labels_int.h"
+#include "query/labels.h"
 
 enum { STEPS_MAX = 11000, SERIES_DEFAULT = 10000, EVAL_ARENA_MAX = 1 << 30, LOOKBACK_S = 300 };
 
@@ -86,6 +86,9 @@ MUST_CHECK rc eval_call(eval *ev, const expr *x, value *ret, err *e);
 /* Metrics (metrics.c): selectors, and functions over their ranges. */
 MUST_CHECK rc eval_selector(eval *ev, const expr *x, value *ret, err *e);
 MUST_CHECK rc eval_range_call(eval *ev, const expr *x, range_fn fn, value *ret, err *e);
+
+/* An expression for the stored forms of a metric's name. NULL p: out of memory. */
+str metric_name_pattern(str name, arena *mem);
 
 double binary_number(uint8_t op, double a, double b);
 bool binary_holds(uint8_t op, double a, double b);

@@ -1,6 +1,6 @@
-/* labels.c - see labels_int.h. Where a label is looked up, and in which order, is what store.h
+/* labels.c - see labels.h. Where a label is looked up, and in which order, is what store.h
  * says: resource, scope, record, built-in names. */
-#include "query/labels_int.h"
+#include "query/labels.h"
 
 #include "codec/otlp.h"
 
@@ -238,6 +238,22 @@ size_t record_metadata(const log_record *r, arena *tmp, query_label *to, size_t 
 
 int64_t record_time(const log_record *r) {
     return r->ts_ns != TS_NONE && r->ts_ns != 0 ? r->ts_ns : r->observed_ns;
+}
+
+size_t series_labels(const metric_series *s, arena *tmp, query_label *to, size_t cap) {
+    label_list l = {.to = to, .cap = cap, .tmp = tmp};
+    for (uint32_t i = 0; i < s->attr_count; i++) {
+        if (!str_eq(s->attrs[i].key, S("__name__"))) {
+            list_add(&l, s->attrs[i].key, attr_value(&s->attrs[i], tmp));
+        }
+    }
+    const resource *r = s->info->resource;
+    for (uint32_t i = 0; r && i < r->attr_count; i++) {
+        if (!str_eq(r->attrs[i].key, S("__name__"))) {
+            list_add(&l, r->attrs[i].key, attr_value(&r->attrs[i], tmp));
+        }
+    }
+    return l.count;
 }
 
 /* --- copies --- */

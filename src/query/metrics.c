@@ -77,6 +77,14 @@ static bool put_name_pattern(buf *b, str name) {
     return ok;
 }
 
+str metric_name_pattern(str name, arena *mem) {
+    buf b;
+    buf_init(&b, 20 * QUERY_TEXT_MAX);
+    str text = put_name_pattern(&b, name) ? str_dup(mem, buf_str(&b)) : STR_NONE;
+    buf_release(&b);
+    return text;
+}
+
 static bool plain_name(str name) {
     for (size_t i = 0; i < name.n; i++) {
         if (!name_char(name.p[i]) || name.p[i] == '_') return false;
@@ -151,26 +159,7 @@ static bool row_matches(metric_run *run, const query_label *labels, size_t count
 /* --- one series --- */
 
 static size_t base_labels(metric_run *run, const metric_series *s) {
-    query_label *to = run->labels;
-    size_t n = 0;
-    const attribute *lists[3] = {s->attrs, NULL, NULL};
-    uint32_t counts[3] = {s->attr_count, 0, 0};
-    if (s->info->resource) {
-        lists[1] = s->info->resource->attrs;
-        counts[1] = s->info->resource->attr_count;
-    }
-    for (int k = 0; k < 2; k++) {
-        for (uint32_t i = 0; i < counts[k] && n + 4 < LABELS_MAX; i++) {
-            const attribute *a = &lists[k][i];
-            str name = label_plain(a->key, &run->tmp);
-            str v = a->type == ATTR_STR ? a->val : attribute_text(a, &run->tmp);
-            if (!name.n || !v.n || str_eq(name, S("__name__"))) continue;
-            bool known = false;
-            for (size_t j = 0; j < n && !known; j++) known = str_eq(to[j].name, name);
-            if (!known) to[n++] = (query_label){name, v};
-        }
-    }
-    return n;
+    return series_labels(s, &run->tmp, run->labels, LABELS_MAX - 4);
 }
 
 /* Evaluates the samples gathered in run->ts, run->val as one row with these labels. */

@@ -7,7 +7,7 @@
 
 #include "codec/json.h"
 #include "query/expr_int.h"
-#include "query/labels_int.h"
+#include "query/labels.h"
 
 typedef struct made_label {
     str name, value;

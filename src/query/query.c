@@ -45,3 +45,51 @@ rc query_logs(store *s, const query_opts *o, arena *mem, query_result *ret, err 
 rc query_metrics(store *s, const query_opts *o, arena *mem, query_result *ret, err *e) {
     return run(s, PROMQL, o, mem, ret, e);
 }
+
+static dialect dialect_of(query_language l) { return l == QUERY_LOGS ? LOGQL : PROMQL; }
+
+rc query_selector(str text, query_language l, bool loose, arena *mem, const label_match **ret,
+                  size_t *ret_count, err *e) {
+    query_text *t;
+    rc c = query_parse(text, dialect_of(l), &t, e);
+    if (c) return c;
+    const expr *x = t->root;
+    bool fits = x->kind == EXPR_SELECTOR || (x->kind == EXPR_LOGS && x->stage_count == 0);
+    if (!fits) c = FAIL(e, RC_INVALID, "only label matchers are expected here");
+    size_t n = fits ? x->match_count : 0;
+    label_match *m = arena_try_new_n(mem, label_match, MAX(n, 1));
+    if (!c && !m) c = FAIL(e, RC_LIMIT, "the query needs too much memory");
+    for (size_t i = 0; i < n && !c; i++) {
+        m[i] = x->match[i];
+        m[i].name = str_dup(mem, x->match[i].name);
+        bool name = loose && m[i].op == MATCH_EQ && str_eq(m[i].name, S("__name__"));
+        m[i].value =
+            name ? metric_name_pattern(x->match[i].value, mem) : str_dup(mem, x->match[i].value);
+        if (name) m[i].op = MATCH_RE;
+        if (!m[i].name.p || (x->match[i].value.n && !m[i].value.p))
+            c = FAIL(e, RC_LIMIT, "the query needs too much memory");
+    }
+    query_text_free(t);
+    if (c) return c;
+    *ret = m;
+    *ret_count = n;
+    return RC_OK;
+}
+
+rc query_check(str text, query_language l, bool *ret_streams, err *e) {
+    query_text *t;
+    rc c = query_parse(text, dialect_of(l), &t, e);
+    if (c) return c;
+    *ret_streams = t->root->type == TYPE_STREAMS;
+    query_text_free(t);
+    return RC_OK;
+}
+
+rc query_format(str text, query_language l, buf *out, err *e) {
+    query_text *t;
+    rc c = query_parse(text, dialect_of(l), &t, e);
+    if (c) return c;
+    if (!expr_put(t->root, dialect_of(l), out)) c = FAIL(e, RC_LIMIT, "the query is too long");
+    query_text_free(t);
+    return c;
+}

@@ -9,6 +9,7 @@
 #ifndef FL_QUERY_QUERY_H
 #define FL_QUERY_QUERY_H
 
+#include "base/buf.h"
 #include "store/store.h"
 
 typedef struct query_opts {
@@ -65,6 +66,18 @@ typedef struct query_result {
 MUST_CHECK rc query_logs(store *s, const query_opts *o, arena *mem, query_result *ret, err *e);
 MUST_CHECK rc query_metrics(store *s, const query_opts *o, arena *mem, query_result *ret, err *e);
 
+/* What a text is, without running it. */
+typedef enum query_language { QUERY_LOGS = 0, QUERY_METRICS } query_language;
+/* {a="b", c=~"d"} alone (of metrics also name{...}): its matchers, in mem. `loose`: of metrics, as
+ * a store's matchers, so that the name a_b finds a.b, too. RC_INVALID, also for more than a
+ * selector. */
+MUST_CHECK rc query_selector(str text, query_language l, bool loose, arena *mem,
+                             const label_match **ret, size_t *ret_count, err *e);
+/* RC_INVALID when it does not parse. *ret_streams: it answers with records, not with numbers. */
+MUST_CHECK rc query_check(str text, query_language l, bool *ret_streams, err *e);
+/* The text in one canonical form. */
+MUST_CHECK rc query_format(str text, query_language l, buf *out, err *e);
+
 /* Following: parses and plans once; offered batches (as they are stored) are filtered. */
 typedef struct query_tail query_tail;
 MUST_CHECK rc query_tail_new(str text, query_tail **ret,
@@ -87,6 +100,11 @@ typedef struct trace_search {
     bool whole; /* summaries of whole traces (a lookup by id for each), else of the matched spans
                    only */
 } trace_search;
+
+/* One TraceQL spanset filter whose conditions are joined by && as a select: { resource.service.name
+ * = "x" && duration > 2s && status = error }; "{}" selects all. Texts live in mem. RC_INVALID;
+ * RC_UNSUPPORTED: TraceQL that is more than that. */
+MUST_CHECK rc query_traceql(str text, arena *mem, span_select *ret, err *e);
 
 MUST_CHECK rc query_traces(store *s, const trace_search *q, arena *mem, const trace_summary **ret,
                            size_t *ret_count, select_stats *stats, err *e);

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "codec/otlp.h"
-#include "query/labels_int.h"
+#include "query/labels.h"
 #include "query/regex_int.h"
 #include "sys/thread.h"
 

@@ -14,7 +14,7 @@
 
 #include "base/num.h"
 #include "fake_store.h"
-#include "query/labels_int.h"
+#include "query/labels.h"
 #include "query/lexer_int.h"
 
 static fake_store *fake;

@@ -1,10 +1,10 @@
-/* labels_int.h - labels of records: names, values, sets.
+/* labels.h - labels of records: names, values, sets.
  *
  * A label's name is an attribute's key with '_' for every character outside [a-zA-Z0-9_]. A set is
  * an array sorted by name, each name once, no empty values (an absent label equals an empty one).
  */
-#ifndef FL_QUERY_LABELS_INT_H
-#define FL_QUERY_LABELS_INT_H
+#ifndef FL_QUERY_LABELS_H
+#define FL_QUERY_LABELS_H
 
 #include "base/buf.h"
 #include "query/query.h"
@@ -43,6 +43,8 @@ bool record_has_stream_label(const log_record *r, str name);
 /* All labels of a record of one class, unsorted, each name once. At most cap. */
 size_t record_stream_labels(const log_record *r, arena *tmp, query_label *to, size_t cap);
 size_t record_metadata(const log_record *r, arena *tmp, query_label *to, size_t cap);
+/* Of a metric's series, without __name__; attributes of points before those of the resource. */
+size_t series_labels(const metric_series *s, arena *tmp, query_label *to, size_t cap);
 str record_level(const log_record *r);
 /* Time of the event, or what stands for it. */
 int64_t record_time(const log_record *r);
