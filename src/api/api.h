@@ -2,7 +2,7 @@
  *
  *     api_query *q = api_query_new(engine)   between engine_new and engine_start
  *     api_query_stop(q)                      before engine_drain: ends those who follow
- *     api_query_free(q)                      after it, before engine_free
+ *     api_query_free(q)                      after engine_free
  *
  * Queries run on the engine's query workers, never on loop threads, within the limits of the
  * configuration, and are cancelled when the client goes away. */

@@ -434,8 +434,8 @@ static rc volume_query(api_call *c, bool range, query_opts *o, err *e) {
     rc code = times(c, api_now_ns(), &o->from_ns, &o->to_ns, e);
     int64_t width = MAX(o->to_ns - o->from_ns, SECOND_NS);
     if (!code)
-        code =
-            api_param_duration(c, "step", range ? MAX(SECOND_NS, width / 60) : width, &o->step_ns, e);
+        code = api_param_duration(c, "step", range ? MAX(SECOND_NS, width / 60) : width,
+                                  &o->step_ns, e);
     if (!code) code = api_param_limit(c, "limit", 100, SERIES_MAX, &o->limit, e);
     if (!code && !api_param(c, "query", &text)) text = S("{}");
     const label_match *match = NULL;

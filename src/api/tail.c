@@ -227,9 +227,10 @@ static rc begin(api_tail *t, net_request *r, err *e) {
         if (c == RC_OK && sys_queue_try_push(t->queue, it) == RC_OK) return RC_OK;
         mem_free(it);
         if (c == RC_OK) net_stream_end(r, NULL);
+        if (c) net_reply_err(r, e); /* the client is gone */
         atomic_fetch_sub(&t->count, 1);
         follower_free(f);
-        return RC_END; /* answered */
+        return RC_END;
     }
     atomic_fetch_sub(&t->count, 1);
     follower_free(f);

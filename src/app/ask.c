@@ -1,5 +1,6 @@
 #include "app/ask.h"
 
+#include "api/api.h"
 #include "api/manage.h"
 #include "app/config_file.h"
 #include "app/version.h"
@@ -151,6 +152,7 @@ static rc open_files(ask *q, str dir, err *e) {
     code = engine_new(q->config, &opts, &q->local, e);
     if (code != RC_OK) return code;
     api_manage_routes(q->local);
+    q->queries = api_query_new(q->local, S(FL_VERSION));
     code = engine_start(q->local, e);
     q->token = str_dup(&q->mem, str_c(token));
     if (code == RC_OK && !server_api_url(q->local, &q->mem, &q->url))
@@ -219,7 +221,9 @@ rc ask_open(const cli_args *a, ask_who who, ask *ret, err *e) {
 
 void ask_close(ask *q) {
     net_client_free(q->client);
+    api_query_stop(q->queries);
     engine_free(q->local);
+    api_query_free(q->queries);
     config_free(q->config);
     arena_release(&q->mem);
     *q = (ask){0};

@@ -26,6 +26,7 @@ typedef struct ask {
     net_client *client;
     config *config; /* of the engine behind `url` when this process is the server */
     engine *local;
+    struct api_query *queries;
     const volatile int *cancel;
     int64_t timeout_ms; /* 0 = 10 minutes */
 } ask;

@@ -7,6 +7,7 @@
  * against 1.3 to 1.4 M), and the engine trims the heap after each burst. */
 #include <stdio.h>
 
+#include "api/api.h"
 #include "api/manage.h"
 #include "app/commands.h"
 #include "app/config_file.h"
@@ -24,6 +25,7 @@ typedef struct server {
     config *config;   /* of the start: the engine borrows it */
     config *reloaded; /* the newest one; NULL without a reload */
     engine *engine;
+    api_query *queries;
     char token[AUTH_TOKEN_CHARS + 1];
     str dir;
 } server;
@@ -68,6 +70,7 @@ static rc start(server *s, err *e) {
     code = engine_new(s->config, &opts, &s->engine, e);
     if (code != RC_OK) return code;
     api_manage_routes(s->engine);
+    s->queries = api_query_new(s->engine, S(FL_VERSION));
     code = engine_start(s->engine, e);
     if (code != RC_OK) return code;
     code = server_file_write(s->engine, server_file_path(s->dir, &s->mem), S(FL_VERSION),
@@ -112,6 +115,7 @@ static void run(server *s, int64_t began_ns) {
     sys_notify(S("STOPPING=1"));
     engine_log(SERVER_STOPPING, SYS_LOG_INT("deadline_ms", DRAIN_MS));
     server_file_remove(s->dir);
+    api_query_stop(s->queries);
     engine_drain(s->engine, DRAIN_MS);
 }
 
@@ -132,7 +136,9 @@ int cmd_serve(const cli_args *a) {
         status = tell_failure(&e);
         if (status == EXIT_WITH_NO_INPUT) status = EXIT_WITH_FAILED;
     }
+    api_query_stop(s.queries);
     engine_free(s.engine);
+    api_query_free(s.queries);
     if (code == RC_OK)
         sys_log_write(SYS_LOG_INFO, ENGINE_EVENT[ENGINE_EVENT_SERVER_STOPPED].name, NULL, 0);
     config_free(s.reloaded);
