@@ -1,33 +1,9 @@
-/* otlp_answer.c - what a receiver of OTLP answers: Export...ServiceResponse and google.rpc.Status,
- * in the encoding of the request.
- *
- * The details of a Status are google.protobuf.Any: in protobuf a type URL with the message's bytes,
- * in JSON the message with its type as a further member. Source: OTLP specification 1.11
- * ("Failures", "Partial Success"); googleapis google/rpc/status.proto, error_details.proto;
- * ProtoJSON for Any and Duration. */
-#include "codec/json_write.h"
+/* otlp_answer.c - what a receiver of OTLP answers, in the encoding of the request. Source: OTLP
+ * specification 1.11, "Failures", "Partial Success". */
 #include "codec/otlp_int.h"
+#include "codec/rpc_status.h"
 
-#include <stdio.h>
-
-enum { MESSAGE_BYTES_MAX = 4096, ANSWER_BYTES_MAX = 64 << 10 };
-
-static const int64_t SECOND_NS = 1000000000;
-
-#define BAD_REQUEST_TYPE "type.googleapis.com/google.rpc.BadRequest"
-#define RETRY_INFO_TYPE  "type.googleapis.com/google.rpc.RetryInfo"
-
-/* Any text as a protobuf string: short, and UTF-8 (a message may quote the sender's bytes). */
-static str clean(str message, buf *room) {
-    message = utf8_cut_bytes(message, MESSAGE_BYTES_MAX);
-    if (utf8_valid(message)) return message;
-    for (size_t at = 0; at < message.n;) {
-        char text[4];
-        uint32_t cp = utf8_next(message, &at);
-        IGNORE(!buf_put(room, str_make(text, utf8_put(text, cp == UTF8_BAD ? 0xfffd : cp))));
-    }
-    return buf_str(room);
-}
+enum { ANSWER_BYTES_MAX = 64 << 10 };
 
 void otlp_put_response(otlp_signal signal, otlp_encoding enc, uint64_t rejected, str message,
                        buf *out) {
@@ -40,7 +16,7 @@ void otlp_put_response(otlp_signal signal, otlp_encoding enc, uint64_t rejected,
     if (rejected || message.n) {
         size_t partial = pb_begin(&pb, 1);
         pb_put_varint_set(&pb, 1, rejected);
-        pb_put_bytes_set(&pb, 2, clean(message, &room));
+        pb_put_bytes_set(&pb, 2, rpc_clean_text(message, &room));
         pb_end(&pb, partial);
     }
     if (enc == OTLP_PROTOBUF) {
@@ -52,79 +28,7 @@ void otlp_put_response(otlp_signal signal, otlp_encoding enc, uint64_t rejected,
     buf_release(&pb);
 }
 
-static size_t begin_any(buf *out, str type) {
-    size_t any = pb_begin(out, 3);
-    pb_put_bytes(out, 1, type);
-    return any;
-}
-
-static void put_status_pb(int code, str message, int64_t retry_ns, bool bad_request, buf *out) {
-    pb_put_varint_set(out, 1, (uint64_t)(int64_t)code);
-    pb_put_bytes_set(out, 2, message);
-    if (bad_request) {
-        size_t any = begin_any(out, S(BAD_REQUEST_TYPE)), value = pb_begin(out, 2);
-        size_t violation = pb_begin(out, 1);
-        pb_put_bytes_set(out, 2, message);
-        pb_end(out, violation);
-        pb_end(out, value);
-        pb_end(out, any);
-    }
-    if (retry_ns >= 0) {
-        size_t any = begin_any(out, S(RETRY_INFO_TYPE)), value = pb_begin(out, 2);
-        size_t delay = pb_begin(out, 1);
-        pb_put_varint_set(out, 1, (uint64_t)(retry_ns / SECOND_NS));
-        pb_put_varint_set(out, 2, (uint64_t)(retry_ns % SECOND_NS));
-        pb_end(out, delay);
-        pb_end(out, value);
-        pb_end(out, any);
-    }
-}
-
-static void put_status_json(int code, str message, int64_t retry_ns, bool bad_request, buf *out) {
-    json_writer w;
-    json_write_init(&w, out, 0);
-    json_write_object(&w);
-    json_write_kv_i64(&w, S("code"), code);
-    json_write_kv(&w, S("message"), message);
-    if (bad_request || retry_ns >= 0) {
-        json_write_key(&w, S("details"));
-        json_write_array(&w);
-        if (bad_request) {
-            json_write_object(&w);
-            json_write_kv(&w, S("@type"), S(BAD_REQUEST_TYPE));
-            json_write_key(&w, S("fieldViolations"));
-            json_write_array(&w);
-            json_write_object(&w);
-            json_write_kv(&w, S("description"), message);
-            json_write_object_end(&w);
-            json_write_array_end(&w);
-            json_write_object_end(&w);
-        }
-        if (retry_ns >= 0) {
-            char text[48];
-            int64_t nanos = retry_ns % SECOND_NS;
-            int n = snprintf(text, sizeof text, "%" PRId64, retry_ns / SECOND_NS);
-            if (nanos) n += snprintf(text + n, sizeof text - (size_t)n, ".%09d", (int)nanos);
-            n += snprintf(text + n, sizeof text - (size_t)n, "s");
-            json_write_object(&w);
-            json_write_kv(&w, S("@type"), S(RETRY_INFO_TYPE));
-            json_write_kv(&w, S("retryDelay"), str_make(text, (size_t)n));
-            json_write_object_end(&w);
-        }
-        json_write_array_end(&w);
-    }
-    json_write_object_end(&w);
-}
-
 void otlp_put_status(otlp_encoding enc, int grpc_code, str message, int64_t retry_delay_ns,
                      bool bad_request, buf *out) {
-    buf room;
-    buf_init(&room, ANSWER_BYTES_MAX);
-    message = clean(message, &room);
-    if (enc == OTLP_PROTOBUF) {
-        put_status_pb(grpc_code, message, retry_delay_ns, bad_request, out);
-    } else {
-        put_status_json(grpc_code, message, retry_delay_ns, bad_request, out);
-    }
-    buf_release(&room);
+    rpc_put_status(enc == OTLP_JSON, grpc_code, message, retry_delay_ns, bad_request, out);
 }

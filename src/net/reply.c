@@ -10,6 +10,7 @@
 #include "net/net_int.h"
 
 #include "codec/json_write.h"
+#include "codec/rpc_status.h"
 
 enum { PACK_MIN_BYTES = 1024, RETRY_AFTER_S = 1 };
 
@@ -230,31 +231,13 @@ void net_reply(net_request *r, const net_reply_opts *o, str body) {
 
 /* ---- errors ---- */
 
-/* google.rpc.Status { int32 code = 1; string message = 2; repeated Any details = 3 } with a
- * RetryInfo { Duration retry_delay = 1 } when it may be retried. */
-static str rpc_status(arena *out, int grpc, str message, bool retry) {
-    static const char type[] = "type.googleapis.com/google.rpc.RetryInfo";
+static int64_t delay_ns(bool retry) { return retry ? (int64_t)RETRY_AFTER_S * 1000000000 : -1; }
+
+/* google.rpc.Status, of a gRPC call that may be sent again. */
+static str rpc_status(arena *out, int grpc, str message) {
     DEFER(buf_release) buf b;
-    buf_init(&b, ERR_MSG_BYTES + 256);
-    buf_putc(&b, 0x08);
-    buf_varint(&b, (uint64_t)grpc);
-    if (message.n) {
-        buf_putc(&b, 0x12);
-        buf_varint(&b, message.n);
-        buf_put(&b, message);
-    }
-    if (retry) {
-        static const char info[] = {0x0a, 0x02, 0x08, RETRY_AFTER_S}; /* Duration.seconds = 1 */
-        size_t type_n = sizeof(type) - 1;
-        buf_putc(&b, 0x1a);
-        buf_varint(&b, 2 + type_n + 2 + sizeof(info));
-        buf_putc(&b, 0x0a);
-        buf_varint(&b, type_n);
-        buf_put(&b, str_make(type, type_n));
-        buf_putc(&b, 0x12);
-        buf_varint(&b, sizeof(info));
-        buf_put(&b, str_make(info, sizeof(info)));
-    }
+    buf_init(&b, 8 * ERR_MSG_BYTES + 256);
+    rpc_put_status(false, grpc, message, delay_ns(true), false, &b);
     return b.full ? STR_NONE : str_dup(out, buf_str(&b));
 }
 
@@ -262,23 +245,21 @@ static void put_error_body(net_request *r, int grpc, rc code, str message, bool 
     net_answer *a = &r->answer;
     DEFER(buf_release) buf b;
     buf_init(&b, 8 * ERR_MSG_BYTES + 256);
-    if (r->route && r->route->rpc_errors && r->is_proto) {
-        a->content_type = S("application/x-protobuf");
-        buf_put(&b, rpc_status(&r->mem, grpc, message, retry));
+    bool bad = a->status == 400;
+    if (r->route && r->route->rpc_errors) {
+        /* Of HTTP a damaged body is the sender's fault, whatever gRPC calls it. */
+        rpc_put_status(!r->is_proto, bad ? row_of(RC_INVALID).grpc : grpc, message, delay_ns(retry),
+                       bad, &b);
+        a->content_type = r->is_proto ? S("application/x-protobuf") : S("application/json");
     } else {
         json_writer w;
         json_write_init(&w, &b, 0);
         json_write_object(&w);
-        if (r->route && r->route->rpc_errors) {
-            json_write_kv_i64(&w, S("code"), grpc);
-            json_write_kv(&w, S("message"), message);
-        } else {
-            json_write_key(&w, S("error"));
-            json_write_object(&w);
-            json_write_kv(&w, S("code"), str_c(rc_name(code)));
-            json_write_kv(&w, S("message"), message);
-            json_write_object_end(&w);
-        }
+        json_write_key(&w, S("error"));
+        json_write_object(&w);
+        json_write_kv(&w, S("code"), str_c(rc_name(code)));
+        json_write_kv(&w, S("message"), message);
+        json_write_object_end(&w);
         json_write_object_end(&w);
         a->content_type = S("application/json");
     }
@@ -300,8 +281,7 @@ static void make_error(net_request *r, int status, int grpc, rc code, str messag
     if (r->is_grpc) {
         a->status = 200;
         a->content_type = S("application/grpc");
-        take_trailers(r, grpc, message,
-                      retry ? rpc_status(&r->mem, grpc, message, true) : STR_NONE);
+        take_trailers(r, grpc, message, retry ? rpc_status(&r->mem, grpc, message) : STR_NONE);
         return;
     }
     a->status = status;
