@@ -33,7 +33,7 @@ static void frames(str stream, size_t step, size_t max, buf *out) {
                 buf_put(out, f.msg);
                 buf_put(out, f.cut ? S("*|") : S("|"));
             }
-            memmove(held.p, held.p + f.used, held.n - f.used);
+            if (f.used) memmove(held.p, held.p + f.used, held.n - f.used);
             held.n -= f.used;
             skip = f.skip;
             skip_line = f.skip_line;
