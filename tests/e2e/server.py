@@ -131,10 +131,17 @@ class Server:
                                  + done.stderr.decode(errors="replace"))
         return done
 
-    def export(self, signal_name, *args):
-        """What is stored of a signal: a list of OTLP/JSON requests."""
-        done = self.command("export", "--signal", signal_name, "--format", "otlp-json", *args)
-        return [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
+    def export(self, signal_name):
+        """What is stored of a signal: a list of OTLP/JSON requests, from the running server, else by
+        the command."""
+        if self.alive():
+            path = f"/api/v1/export?signal={signal_name}&format=otlp-json"
+            status, _, body = self.request("GET", path, listener="api", timeout=120)
+            if status != 200:
+                raise AssertionError(f"export: {status} {body[:300]!r}")
+        else:
+            body = self.command("export", "--signal", signal_name, "--format", "otlp-json").stdout
+        return [json.loads(line) for line in body.splitlines() if line.strip()]
 
     def cpu_s(self):
         with open(f"/proc/{self.pid}/stat") as f:

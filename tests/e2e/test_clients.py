@@ -157,7 +157,7 @@ class CurlTest(ClientCase):
                 capture_output=True, text=True, timeout=60, check=False)
             self.assertIn(" 200 ", done.stdout.splitlines()[0], done.stdout + done.stderr)
             self.assertIn("content-type: application/json", done.stdout.lower())
-            self.assertEqual(json.loads(done.stdout.split("\r\n\r\n", 1)[1]), {})
+            self.assertEqual(json.loads(done.stdout.split("\n\n", 1)[1]), {})
             sent.setdefault(signal_name, []).append(json.loads(path.read_bytes()))
         for signal_name, requests in sent.items():
             stored = otlp.of_resource(otlp.all_records(signal_name, server.export(signal_name)),
