@@ -452,7 +452,7 @@ static bool unpack_body(net_request *r) {
     if (code == RC_LIMIT) NET_COUNT(r->site->cfg, refused_limit, 1);
     if (code == RC_INVALID) NET_COUNT(r->site->cfg, bad_requests, 1);
     /* gRPC: "could not decompress" is INTERNAL */
-    net_refuse(r, 0, code == RC_INVALID ? 13 : -1, code, "%s", e.msg);
+    net_refuse(r, 0, code == RC_INVALID && r->is_grpc ? 13 : -1, code, "%s", e.msg);
     return false;
 }
 

@@ -135,10 +135,15 @@ class Server:
         """What is stored of a signal: a list of OTLP/JSON requests, from the running server, else by
         the command."""
         if self.alive():
-            path = f"/api/v1/export?signal={signal_name}&format=otlp-json"
+            path = f"/api/v1/export?signal={signal_name}&format=otlp-json&end=1"
             status, _, body = self.request("GET", path, listener="api", timeout=120)
             if status != 200:
                 raise AssertionError(f"export: {status} {body[:300]!r}")
+            lines = body.splitlines()
+            end = json.loads(lines[-1]) if lines else {}
+            if end.get("export") != "done" or end.get("partial"):
+                raise AssertionError(f"export: {end}")
+            body = b"\n".join(lines[:-1])
         else:
             body = self.command("export", "--signal", signal_name, "--format", "otlp-json").stdout
         return [json.loads(line) for line in body.splitlines() if line.strip()]
