@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/vec.h"
+#include "codec/otlp.h"
 #include "mine/mine.h"
 
 enum { KIND_PLAIN = 16, KIND_HASHED = 32, TABLE_ITEMS_MAX = 1 << 20, BUILDER_BYTES_MAX = 1 << 30 };
@@ -442,13 +443,6 @@ static const attribute *get_attrs(col_reader *r, lb_mem *mem, uint32_t *ret_coun
     return a;
 }
 
-static str attr_text(const attribute *a, uint32_t n, str key) {
-    for (uint32_t i = 0; i < n; i++) {
-        if (a[i].type == ATTR_STR && str_eq(a[i].key, key)) return a[i].val;
-    }
-    return STR_NONE;
-}
-
 static void get_kind(col_reader *r, const lb_tables *t, bool level1, lb_kind *k) {
     uint8_t head = col_u8(r);
     k->body_type = head & 15;
@@ -492,8 +486,7 @@ rc lb_get_tables(col_reader *r, bool level1, lb_mem *mem, lb_tables *ret, err *e
         s->schema_url = col_piece(r);
         s->entity_refs = col_piece(r);
         if (r->bad) break;
-        s->service = attr_text(s->attrs, s->attr_count, S("service.name"));
-        s->host = attr_text(s->attrs, s->attr_count, S("host.name"));
+        resource_finish(s);
     }
     TABLE(scopes, scope_count, scope, 5) {
         scope *s = &t.scopes[i];
@@ -502,6 +495,8 @@ rc lb_get_tables(col_reader *r, bool level1, lb_mem *mem, lb_tables *ret, err *e
         s->schema_url = col_piece(r);
         s->attrs = get_attrs(r, mem, &s->attr_count, true);
         s->dropped_attrs = get_u32(r);
+        if (r->bad) break;
+        scope_finish(s);
     }
     TABLE(schemas, schema_count, lb_schema, 1) {
         t.schemas[i].attrs = get_attrs(r, mem, &t.schemas[i].count, false);

@@ -111,12 +111,13 @@ typedef struct log_count_by {
     const str *labels; /* group by these labels (values "" when absent) */
     size_t label_count;
     int64_t step_ns, origin_ns; /* buckets [origin + k*step, +step); 0 = one bucket */
+    bool want_bytes;            /* log_count.bytes, too: bodies have to be measured */
 } log_count_by;
 
 typedef struct log_count {
     const str *values;       /* of the labels; valid in the call */
     int64_t bucket_ns;       /* start */
-    uint64_t records, bytes; /* bytes of body text */
+    uint64_t records, bytes; /* bytes of body text (0 unless want_bytes) */
 } log_count;
 
 typedef struct span_select {

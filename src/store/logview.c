@@ -1,0 +1,407 @@
+/* logview.c - see logview_int.h.
+ *
+ * Each decoded thing (header, column) is one block of memory without pointers out of it, so that it
+ * can live in the block cache and be shared by queries: the header is parsed twice when it is not
+ * there yet, first to find out its size. Keys: what it is in the upper bits, family and cell below.
+ * Without a cache (tests), or when something does not fit, the view owns it. */
+#include "store/logview_int.h"
+
+#include "base/mem.h"
+
+enum { BYTES_PER_VIEW_MAX = 1 << 30 };
+enum { K_HEADER = 1, K_GLOBAL, K_RANK, K_ID_AT, K_FAMILY, K_SHARED, K_SHARED_AT };
+
+#define KEY(what, family, cell) ((uint64_t)(what) << 56 | (uint64_t)(family) << 24 | (cell))
+#define DAMAGED(e, what)        FAIL((e), RC_CORRUPT, "log block: %s", (what))
+#define NO_MEMORY(e)            FAIL((e), RC_LIMIT, "log block: no memory")
+
+const void *lv_cached(log_view *v, uint64_t part, size_t *ret_bytes) {
+    size_t bytes;
+    const void *p = v->cache ? block_cache_get(v->cache, v->ref->io.id, part, &bytes) : NULL;
+    if (!p) return NULL;
+    vec_push(&v->pins, p);
+    if (ret_bytes) *ret_bytes = bytes;
+    return p;
+}
+
+const void *lv_keep(log_view *v, uint64_t part, void *p, size_t bytes) {
+    const void *kept = v->cache ? block_cache_put(v->cache, v->ref->io.id, part, p, bytes) : NULL;
+    if (kept) {
+        vec_push(&v->pins, kept);
+        return kept;
+    }
+    vec_push(&v->owned, p);
+    return p;
+}
+
+static rc read_bytes(log_view *v, uint64_t offset, size_t n, str *ret, err *e) {
+    const block_io *io = &v->ref->io;
+    if (io->memory.p) {
+        if (offset > io->memory.n || n > io->memory.n - offset) return DAMAGED(e, "too short");
+        *ret = str_sub(io->memory, offset, n);
+        return RC_OK;
+    }
+    char *p = arena_try_raw(&v->mem, n, 16);
+    if (!p) return NO_MEMORY(e);
+    rc code = io->read(io->ctx, offset, n, p, e);
+    v->stats->bytes_read += n;
+    *ret = (str){p, n};
+    return code;
+}
+
+/* ---- opening ---- */
+
+static uint64_t slot_mask_of(const lb_header *h) {
+    uint64_t mask = 0;
+    for (size_t f = 0; f < h->family_count; f++) {
+        const lb_family *x = &h->families[f];
+        uint32_t slots = h->t.kinds[x->first_kind].slots;
+        for (uint32_t c = 0; c < slots; c++) mask |= x->cell[c].stamp.mask;
+    }
+    return mask;
+}
+
+typedef struct cached_header {
+    lb_header h;
+    uint64_t slot_mask;
+} cached_header;
+
+static rc open1(log_view *v, const lb_head *head, err *e) {
+    str stored;
+    rc code = read_bytes(v, LB_HEAD_BYTES, head->stored, &stored, e);
+    if (code) return code;
+    arena_mark mark = arena_save(&v->mem);
+    lb_mem measure = {.a = &v->mem};
+    cached_header *own = NULL;
+    lb_header h;
+    if (!lb_alloc(&measure, sizeof *own)) return NO_MEMORY(e);
+    code = lb_get_header(head, stored, &measure, &h, e);
+    arena_restore(&v->mem, mark);
+    if (code) return code;
+    char *p = mem_try_raw(measure.used + 16);
+    if (!p) return NO_MEMORY(e);
+    lb_mem exact = {.at = p, .end = p + measure.used};
+    own = lb_alloc(&exact, sizeof *own);
+    MUST(own);
+    code = lb_get_header(head, stored, &exact, &own->h, e);
+    if (code) {
+        mem_free(p);
+        return code;
+    }
+    own->slot_mask = slot_mask_of(&own->h);
+    v->stats->bytes_decoded += measure.used;
+    const cached_header *kept = lv_keep(v, KEY(K_HEADER, 0, 0), p, measure.used);
+    v->h = &kept->h;
+    v->slot_mask = kept->slot_mask;
+    return RC_OK;
+}
+
+rc lv_open(log_view *v, const block_ref *ref, block_cache *cache, select_stats *stats, err *e) {
+    *v = (log_view){.ref = ref, .cache = cache, .stats = stats, .level = ref->info.level};
+    arena_init(&v->mem, "log view", BYTES_PER_VIEW_MAX);
+    col_ctx_init(&v->x, 1);
+    stats->blocks_read++;
+    rc code = RC_OK;
+    if (ref->info.level == 0) {
+        str payload;
+        if (ref->info.bytes > BLOCK_BYTES_MAX) return DAMAGED(e, "size");
+        code = read_bytes(v, 0, (size_t)ref->info.bytes, &payload, e);
+        if (!code) code = lb_get_rows(payload, &v->mem, &v->rows, e);
+        if (code) return code;
+        v->n = v->rows.n;
+        v->t = &v->rows.t;
+        stats->bytes_decoded += payload.n;
+    } else {
+        const cached_header *kept = lv_cached(v, KEY(K_HEADER, 0, 0), NULL);
+        if (kept) {
+            v->h = &kept->h;
+            v->slot_mask = kept->slot_mask;
+        } else {
+            str bytes;
+            lb_head head = {0};
+            code = read_bytes(v, 0, LB_HEAD_BYTES, &bytes, e);
+            if (!code) code = lb_get_head(bytes, &head, e);
+            if (!code && head.level != 1) code = DAMAGED(e, "level");
+            if (!code) code = open1(v, &head, e);
+            if (code) return code;
+        }
+        v->n = v->h->rows;
+        v->t = &v->h->t;
+    }
+    if (v->n != ref->info.rows) return DAMAGED(e, "count of rows");
+    return RC_OK;
+}
+
+void lv_close(log_view *v) {
+    for (size_t i = 0; i < v->pins.n; i++) block_cache_unpin(v->cache, v->pins.v[i]);
+    for (size_t i = 0; i < v->owned.n; i++) mem_free(v->owned.v[i]);
+    vec_release(&v->pins);
+    vec_release(&v->owned);
+    col_ctx_release(&v->x);
+    arena_release(&v->mem);
+    *v = (log_view){0};
+}
+
+/* ---- columns ---- */
+
+static rc column_bytes(log_view *v, const lb_column *c, str *ret, err *e) {
+    if (c->how != HOW_PART) {
+        *ret = c->value;
+        return RC_OK;
+    }
+    const lb_part *p = &v->h->parts[c->part];
+    str stored, part;
+    rc code = read_bytes(v, p->offset, p->stored, &stored, e);
+    if (!code) code = lb_get_part(p, stored, &v->mem, &part, e);
+    if (code) return code;
+    *ret = str_sub(part, c->at, c->bytes);
+    return RC_OK;
+}
+
+/* n numbers, each below `below` (0: any), narrowed to width bytes (1, 4, 8), cached under key. */
+static rc numbers(log_view *v, const lb_column *c, size_t n, unsigned width, uint64_t below,
+                  uint64_t key, const void **ret, err *e) {
+    *ret = lv_cached(v, key, NULL);
+    if (*ret) return RC_OK;
+    arena_mark mark = arena_save(&v->mem);
+    str bytes;
+    rc code = column_bytes(v, c, &bytes, e);
+    uint64_t *tmp = arena_try_raw(&v->mem, n * 8 + 8, 8);
+    char *p = mem_try_raw(n * width + 8);
+    if (!code && (!tmp || !p)) code = NO_MEMORY(e);
+    if (!code) code = col_x_get_u64(&v->x, bytes, n, tmp, 0, e);
+    for (size_t i = 0; !code && i < n; i++) {
+        if (below && tmp[i] >= below) code = DAMAGED(e, "a number is too large");
+        if (width == 1)
+            p[i] = (char)tmp[i];
+        else if (width == 4)
+            ((uint32_t *)(void *)p)[i] = (uint32_t)tmp[i];
+        else
+            ((uint64_t *)(void *)p)[i] = tmp[i];
+    }
+    arena_restore(&v->mem, mark);
+    if (code) {
+        mem_free(p);
+        return code;
+    }
+    v->stats->bytes_decoded += n * width;
+    *ret = lv_keep(v, key, p, n * width);
+    return RC_OK;
+}
+
+static rc texts(log_view *v, const lb_column *c, size_t n, uint64_t key, const lv_texts **ret,
+                err *e) {
+    *ret = lv_cached(v, key, NULL);
+    if (*ret) return RC_OK;
+    arena_mark mark = arena_save(&v->mem);
+    str bytes;
+    rc code = column_bytes(v, c, &bytes, e);
+    str *tmp = arena_try_raw(&v->mem, n * sizeof *tmp + 16, 16);
+    if (!code && !tmp) code = NO_MEMORY(e);
+    if (!code) code = col_x_get_str(&v->x, bytes, n, &v->mem, tmp, 0, e);
+    size_t total = 0;
+    for (size_t i = 0; !code && i < n; i++) total += tmp[i].n;
+    if (!code && total > UINT32_MAX) code = DAMAGED(e, "texts are too long");
+    size_t size = sizeof(lv_texts) + (n + 1) * 4 + total;
+    lv_texts *t = code ? NULL : mem_try_raw(size);
+    if (!code && !t) code = NO_MEMORY(e);
+    if (!code && t) {
+        t->n = (uint32_t)n;
+        char *p = (char *)&t->off[n + 1];
+        uint32_t at = 0;
+        for (size_t i = 0; i < n; i++) {
+            t->off[i] = at;
+            if (tmp[i].n) memcpy(p + at, tmp[i].p, tmp[i].n);
+            at += (uint32_t)tmp[i].n;
+        }
+        t->off[n] = at;
+    }
+    arena_restore(&v->mem, mark);
+    if (code) return code;
+    v->stats->bytes_decoded += size;
+    *ret = lv_keep(v, key, t, size);
+    return RC_OK;
+}
+
+static rc families_only(log_view *v, err *e);
+
+#define GLOBAL(name, g, field, type, width, below)                                                 \
+    rc name(log_view *v, err *e) {                                                                 \
+        if (v->field) return RC_OK;                                                                \
+        MUST(v->level == 1);                                                                       \
+        const void *p;                                                                             \
+        rc code = numbers(v, &v->h->global[g], v->n, width, below, KEY(K_GLOBAL, 0, g), &p, e);    \
+        if (!code) v->field = p;                                                                   \
+        return code;                                                                               \
+    }
+GLOBAL(lv_need_time, G_TIME, time, int64_t, 8, 0)
+GLOBAL(lv_need_res, G_RESOURCE, res, uint32_t, 4, v->h->t.resource_count)
+GLOBAL(lv_need_bits, G_BITS, bits, uint8_t, 1, ROW_BITS + 1)
+GLOBAL(lv_need_observed, G_OBSERVED, observed, int64_t, 8, 0)
+GLOBAL(families_only, G_FAMILY, family, uint32_t, 4, v->h->family_count)
+#undef GLOBAL
+
+/* Families whose counts of rows agree with the header. */
+rc lv_need_family(log_view *v, err *e) { return lv_need_rank(v, e); }
+
+rc lv_need_rank(log_view *v, err *e) {
+    if (v->rank) return RC_OK;
+    rc code = families_only(v, e);
+    if (code) return code;
+    uint32_t *rank = arena_try_raw(&v->mem, v->n * 4, 4);
+    uint32_t *fill = arena_try_new_n(&v->mem, uint32_t, v->h->family_count);
+    if (!rank || !fill) return NO_MEMORY(e);
+    for (size_t i = 0; i < v->n; i++) rank[i] = fill[v->family[i]]++;
+    for (size_t f = 0; f < v->h->family_count; f++) {
+        if (fill[f] != v->h->families[f].rows) return DAMAGED(e, "rows of a family");
+    }
+    v->rank = rank;
+    return RC_OK;
+}
+
+rc lv_need_ids(log_view *v, err *e) {
+    if (v->ids) return RC_OK;
+    rc code = lv_need_bits(v, e);
+    if (code) return code;
+    const lb_column *c = &v->h->global[G_IDS];
+    uint64_t key = KEY(K_GLOBAL, 0, G_IDS);
+    size_t total = 0;
+    uint32_t *at = arena_try_raw(&v->mem, v->n * 4, 4);
+    if (!at) return NO_MEMORY(e);
+    for (size_t i = 0; i < v->n; i++) {
+        at[i] = (uint32_t)total;
+        total += (v->bits[i] & ROW_TRACE ? 16u : 0u) + (v->bits[i] & ROW_SPAN ? 8u : 0u);
+    }
+    const char *ids = lv_cached(v, key, NULL);
+    if (!ids) {
+        str bytes, raw;
+        arena_mark mark = arena_save(&v->mem);
+        code = column_bytes(v, c, &bytes, e);
+        if (!code) code = col_get_blob(&v->x, bytes, v->n * 24, &v->mem, &raw, e);
+        if (!code && raw.n != total) code = DAMAGED(e, "ids and rows do not agree");
+        char *p = code ? NULL : mem_try_raw(total + 1);
+        if (!code && !p) code = NO_MEMORY(e);
+        if (!code && total) memcpy(p, raw.p, total);
+        arena_restore(&v->mem, mark);
+        if (code) return code;
+        v->stats->bytes_decoded += total;
+        ids = lv_keep(v, key, p, total);
+    }
+    v->id_at = at;
+    v->ids = (const uint8_t *)ids;
+    return RC_OK;
+}
+
+static rc member_of(log_view *v, uint32_t family, const uint32_t **ret, err *e) {
+    const lb_family *f = &v->h->families[family];
+    *ret = NULL;
+    if (f->kinds == 1) return RC_OK;
+    const void *p;
+    rc code = numbers(v, &f->member, f->rows, 4, f->kinds, KEY(K_FAMILY, family, 0xffffff), &p, e);
+    if (!code) *ret = p;
+    return code;
+}
+
+/* Rows of the family within the rows of a shared column. */
+static rc shared_index(log_view *v, uint32_t family, uint32_t cell, const uint32_t **ret, err *e) {
+    uint64_t key = KEY(K_SHARED_AT, family, cell);
+    *ret = lv_cached(v, key, NULL);
+    if (*ret) return RC_OK;
+    rc code = lv_need_rank(v, e);
+    if (code) return code;
+    const lb_header *h = v->h;
+    uint32_t shared = h->families[family].cell[cell].part;
+    arena_mark mark = arena_save(&v->mem);
+    uint8_t *uses = arena_try_new_n(&v->mem, uint8_t, h->family_count);
+    uint32_t *to = mem_try_raw((size_t)h->families[family].rows * 4 + 4);
+    if (!uses || !to) {
+        mem_free(to);
+        return NO_MEMORY(e);
+    }
+    uint32_t before = 0; /* references of this family's rows in front of `cell` */
+    for (size_t f = 0; f < h->family_count; f++) {
+        for (uint32_t c = 0; c < h->families[f].cells; c++) {
+            const lb_column *col = &h->families[f].cell[c];
+            if (col->how != HOW_SHARED || col->part != shared) continue;
+            if (f == family && c < cell) before++;
+            uses[f]++;
+        }
+    }
+    uint32_t k = 0, at = 0;
+    for (size_t i = 0; i < v->n; i++) {
+        if (v->family[i] == family) to[k++] = at + before;
+        at += uses[v->family[i]];
+    }
+    arena_restore(&v->mem, mark);
+    *ret = lv_keep(v, key, to, (size_t)h->families[family].rows * 4 + 4);
+    return RC_OK;
+}
+
+static rc column_of(log_view *v, const lb_column *c, uint32_t family, uint32_t cell, uint64_t below,
+                    lv_column *ret, err *e) {
+    const lb_family *f = &v->h->families[family];
+    *ret = (lv_column){0};
+    size_t n = f->rows;
+    uint64_t key = KEY(K_FAMILY, family, cell);
+    const lb_column *from = c;
+    rc code = RC_OK;
+    if (c->how == HOW_SHARED) {
+        const lb_shared *s = &v->h->shared[c->part];
+        code = shared_index(v, family, cell, &ret->index, e);
+        if (code) return code;
+        from = &s->col;
+        n = s->rows;
+        key = KEY(K_SHARED, 0, c->part);
+    } else if (c->how == HOW_MEMBER) {
+        code = member_of(v, family, &ret->index, e);
+        if (code) return code;
+        if (!ret->index) ret->one = true;
+        n = f->kinds;
+    } else if (c->how == HOW_CONST) {
+        ret->one = true;
+        n = 1;
+    }
+    if (!c->num) return texts(v, from, n, key, &ret->texts, e);
+    const void *p;
+    code = numbers(v, from, n, 8, below, key, &p, e);
+    if (!code) ret->nums = p;
+    return code;
+}
+
+rc lv_family_of(log_view *v, uint32_t family, lv_family **ret, err *e) {
+    const lb_header *h = v->h;
+    if (!v->fam) v->fam = arena_try_new_n(&v->mem, lv_family, h->family_count);
+    if (!v->fam) return NO_MEMORY(e);
+    lv_family *f = &v->fam[family];
+    rc code = RC_OK;
+    if (!f->has_member) {
+        code = member_of(v, family, &f->member, e);
+        if (code) return code;
+        f->has_member = true;
+    }
+    if (!f->has_meta) {
+        code = column_of(v, &h->families[family].meta, family, 0xfffffe, v->t->meta_count, &f->meta,
+                         e);
+        if (code) return code;
+        f->has_meta = true;
+    }
+    *ret = f;
+    return RC_OK;
+}
+
+rc lv_need_cells(log_view *v, uint32_t family, uint32_t from, uint32_t to, err *e) {
+    lv_family *f;
+    rc code = lv_family_of(v, family, &f, e);
+    const lb_family *of = &v->h->families[family];
+    if (!code && !f->cell) {
+        f->cell = arena_try_new_n(&v->mem, lv_column, of->cells);
+        f->has_cell = arena_try_new_n(&v->mem, bool, of->cells);
+        if (!f->cell || !f->has_cell) return NO_MEMORY(e);
+    }
+    for (uint32_t c = from; c < to && !code; c++) {
+        if (f->has_cell[c]) continue;
+        code = column_of(v, &of->cell[c], family, c, 0, &f->cell[c], e);
+        f->has_cell[c] = !code;
+    }
+    return code;
+}

@@ -1,0 +1,90 @@
+/* logview_int.h - one block opened for a query: level 0 as whole rows, level 1 column by column.
+ * Private to store. One thread at a time; what it decodes is shared through the block cache. */
+#ifndef FL_STORE_LOGVIEW_INT_H
+#define FL_STORE_LOGVIEW_INT_H
+
+#include "store/logquery_int.h"
+
+#include "base/vec.h"
+
+/* Texts one behind the other; one block of memory. */
+typedef struct lv_texts {
+    uint32_t n;
+    uint32_t off[]; /* n + 1; the bytes follow */
+} lv_texts;
+
+static inline str lv_text(const lv_texts *t, size_t i) {
+    const char *p = (const char *)&t->off[t->n + 1];
+    return (str){p + t->off[i], t->off[i + 1] - t->off[i]};
+}
+
+/* A column of a family: one of the two is set. Shared columns are cut to the family's rows. */
+typedef struct lv_column {
+    const lv_texts *texts;
+    const uint64_t *nums;
+    const uint32_t *index; /* value i of the column is texts/nums[index[i]]; NULL: i */
+    bool one;              /* constant: value 0 for every row */
+} lv_column;
+/* What a view has loaded of a family. */
+typedef struct lv_family {
+    bool has_member, has_meta;
+    const uint32_t *member; /* of each row; NULL: one kind */
+    lv_column meta, *cell;
+    bool *has_cell;
+} lv_family;
+
+typedef struct log_view {
+    const block_ref *ref;
+    block_cache *cache; /* may be NULL */
+    uint8_t level;
+    size_t n;
+    const lb_tables *t;
+    lb_rows rows; /* level 0 */
+
+    /* level 1; NULL until loaded */
+    const lb_header *h;
+    const int64_t *time;
+    const uint32_t *family, *res;
+    const uint8_t *bits;
+    const int64_t *observed;
+    const uint32_t *id_at; /* where the ids of a row begin */
+    const uint8_t *ids;
+    uint32_t *rank;     /* of each row in its family */
+    uint64_t slot_mask; /* bytes that any slot may hold */
+    lv_family *fam;     /* NULL until one is needed */
+
+    arena mem;
+    col_ctx x;
+    VEC(const void *) pins; /* in the cache */
+    VEC(void *) owned;      /* what did not fit there */
+    select_stats *stats;
+} log_view;
+
+/* Opens; RC_CORRUPT. Level 0 is decoded whole. */
+MUST_CHECK rc lv_open(log_view *v, const block_ref *ref, block_cache *cache, select_stats *stats,
+                      err *e);
+void lv_close(log_view *v);
+
+/* Level 1: each loads what is named; later calls find it loaded. */
+MUST_CHECK rc lv_need_time(log_view *v, err *e);
+MUST_CHECK rc lv_need_family(log_view *v, err *e);
+MUST_CHECK rc lv_need_rank(log_view *v, err *e); /* families, too */
+MUST_CHECK rc lv_need_res(log_view *v, err *e);
+MUST_CHECK rc lv_need_bits(log_view *v, err *e);
+MUST_CHECK rc lv_need_ids(log_view *v, err *e); /* bits, too */
+MUST_CHECK rc lv_need_observed(log_view *v, err *e);
+
+/* Members and metas of a family's rows, and its cells from .. to - 1, in *ret (of the view). */
+MUST_CHECK rc lv_family_of(log_view *v, uint32_t family, lv_family **ret, err *e);
+MUST_CHECK rc lv_need_cells(log_view *v, uint32_t family, uint32_t from, uint32_t to, err *e);
+
+static inline str lv_column_at(const lv_column *c, size_t i) {
+    size_t k = c->one ? 0 : c->index ? c->index[i] : i;
+    return c->nums ? lb_num(c->nums[k]) : lv_text(c->texts, k);
+}
+
+/* What is cached of a block beyond its columns: results of a query, by hash. NULL = nothing. */
+const void *lv_cached(log_view *v, uint64_t part, size_t *ret_bytes);
+/* Takes p. */
+const void *lv_keep(log_view *v, uint64_t part, void *p, size_t bytes);
+#endif
