@@ -23,6 +23,8 @@ enum {
     SPARK_MAX = 60
 };
 #define SECOND_NS INT64_C(1000000000)
+#define ENDLESS   __builtin_inf() /* of math.h, but double */
+#define NO_VALUE  __builtin_nan("")
 #define HOUR_NS   (INT64_C(3600) * SECOND_NS)
 
 /* What every command here does: a path is asked, the answer is put as text, the text is printed. */
@@ -213,7 +215,7 @@ static void put_labels(const json_value *metric, buf *out) {
 static str sparkline(arena *mem, const double *v, size_t n, bool utf8) {
     static const char *const BLOCKS[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     static const char ASCII[] = "_.-:=+*#";
-    double least = INFINITY, most = -INFINITY;
+    double least = ENDLESS, most = -ENDLESS;
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(v[i])) continue;
         least = fmin(least, v[i]);
@@ -255,15 +257,15 @@ static rc put_matrix(question *x, const json_value *result, err *e) {
         size_t n = instant ? 1 : values->count;
         double *v = arena_try_new_n(mem, double, n);
         if (!v) return FAIL(e, RC_LIMIT, "the answer is too large");
-        double least = INFINITY, most = -INFINITY, sum = 0;
+        double least = ENDLESS, most = -ENDLESS, sum = 0;
         size_t real = 0;
         for (size_t k = 0; k < n; k++) {
             const json_value *point = instant ? json_get(s, S("value")) : &values->items[k];
             str text = json_str(json_item(point, 1));
             if (!num_double(text, &v[k]))
-                v[k] = str_eq(text, S("+Inf"))   ? INFINITY
-                       : str_eq(text, S("-Inf")) ? -INFINITY
-                                                 : NAN;
+                v[k] = str_eq(text, S("+Inf"))   ? ENDLESS
+                       : str_eq(text, S("-Inf")) ? -ENDLESS
+                                                 : NO_VALUE;
             if (isnan(v[k])) continue;
             least = fmin(least, v[k]);
             most = fmax(most, v[k]);
@@ -275,10 +277,10 @@ static rc put_matrix(question *x, const json_value *result, err *e) {
         put_labels(json_get(s, S("metric")), &name);
         str cells[] = {str_dup(mem, buf_str(&name)),
                        str_fmt(mem, "%zu", real),
-                       number(mem, real ? least : (double)NAN),
-                       number(mem, real ? sum / (double)real : (double)NAN),
-                       number(mem, real ? most : (double)NAN),
-                       number(mem, n ? v[n - 1] : (double)NAN),
+                       number(mem, real ? least : NO_VALUE),
+                       number(mem, real ? sum / (double)real : NO_VALUE),
+                       number(mem, real ? most : NO_VALUE),
+                       number(mem, n ? v[n - 1] : NO_VALUE),
                        n > 1 ? sparkline(mem, v, n, utf8) : S("")};
         buf_release(&name);
         table_row(&t, cells);
