@@ -515,8 +515,12 @@ int cmd_query_trace(const cli_args *a) {
         if (code == RC_NOT_FOUND)
             code = FAIL(&e, RC_NOT_FOUND, "no span of trace %.*s is stored", STR_ARG(id));
         if (code == RC_OK && x.json) {
-            buf_put(&x.text, v->text);
-            buf_putc(&x.text, '\n');
+            /* Tempo's name of what OTLP calls resourceSpans. */
+            const json_value *spans = json_get(v, S("batches"));
+            if (spans->type != JSON_IS_ARRAY) spans = json_get(v, S("resourceSpans"));
+            buf_fmt(&x.text, "{\"resourceSpans\":");
+            buf_put(&x.text, spans->type == JSON_IS_ARRAY ? spans->text : S("[]"));
+            buf_put(&x.text, S("}\n"));
         } else if (code == RC_OK) {
             waterfall_opts o = {.width = sys_term_width(STDOUT_FD),
                                 .color = wants_color(a),
