@@ -5,7 +5,8 @@
  *     h2load -n 20000 -c 4 -m 4 -d framed -H 'content-type: application/grpc' .../t.Logs/Export
  *     kill PID                          prints CPU time, requests and CPU a request
  *
- * "/keep" answers from another thread. */
+ * "/keep" answers from another thread, "/take" also takes the body away and frees it there. */
+#include "base/mem.h"
 #include "net/server.h"
 #include "sys/cancel.h"
 #include "sys/clock.h"
@@ -30,8 +31,13 @@ static void keep(void *ctx, net_request *r) {
 }
 
 static void answers(void *ctx) {
-    void *r;
-    while (sys_queue_pop(ctx, &r) == RC_OK) answer(NULL, r);
+    void *item;
+    while (sys_queue_pop(ctx, &item) == RC_OK) {
+        net_request *r = item;
+        size_t n;
+        if (str_eq(net_path(r), S("/take"))) mem_free(net_take_body(r, &n));
+        answer(NULL, r);
+    }
 }
 
 int main(int argc, char **argv) {
@@ -50,6 +56,7 @@ int main(int argc, char **argv) {
     net_route_add(s, 1, "GET", "/hello", ROLE_READ, hello, NULL);
     net_route_add(s, 1, "POST", "/v1/logs", ROLE_WRITE, answer, NULL);
     net_route_add(s, 1, "POST", "/keep", ROLE_WRITE, keep, q);
+    net_route_add(s, 1, "POST", "/take", ROLE_WRITE, keep, q);
     net_route_add(s, 1, "GRPC", "/t.Logs/Export", ROLE_WRITE, answer, NULL);
     if (net_server_start(s, &e) != RC_OK || sys_thread_start("keep", answers, q, &t, &e) != RC_OK) {
         fprintf(stderr, "net_server: %s\n", e.msg);

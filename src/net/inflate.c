@@ -2,17 +2,25 @@
  * says zlib's format, RFC 1950; many clients send raw RFC 1951: the first two bytes tell), zstd
  * (RFC 8878, any number of frames).
  *
- * A body is unpacked in one go after it came in. The output grows by doubling, each step charged to
- * the bytes in flight before it is taken, and ends at max_body_bytes or at the ratio, whichever is
- * first: a bomb costs at most that much, never what it claims. The sizes that the formats state
- * (ISIZE, frame content size) only choose the first allocation, and only within 64 times the input.
- * zstd windows are bounded by 8 MiB, as RFC 8878 recommends to accept. */
+ * A body is unpacked in one go after it came in. Up to DIRECT_BYTES the output grows by doubling.
+ * What proves to be larger is first unpacked into a small buffer that is thrown away, only to learn
+ * its size; then it is unpacked into one block of that size. So a bomb costs processor time up to
+ * max_body_bytes or the ratio, whichever is first, and next to no memory; and a large body costs no
+ * copies and exactly its size, for unpacking it twice. Sizes that the formats state (ISIZE, frame
+ * content size) only choose the first allocation, within 64 times the input. Blocks are charged to
+ * the bytes in flight before they are taken. zstd windows are bounded by 8 MiB, as RFC 8878
+ * recommends to accept. */
 #include "net/net_int.h"
 
 #include <zlib.h>
 #include <zstd.h>
 
-enum { FIRST_RATIO = 64, RATIO_FREE_BYTES = 1 << 20, ZSTD_WINDOW_LOG_MAX = 23 };
+enum {
+    FIRST_RATIO = 64,
+    RATIO_FREE_BYTES = 1 << 20,
+    ZSTD_WINDOW_LOG_MAX = 23,
+    DIRECT_BYTES = 4 << 20,
+};
 
 str net_coding_name(net_coding c) {
     switch (c) {
@@ -63,14 +71,19 @@ unsigned net_codings_accepted(str list) {
     return bits;
 }
 
+typedef enum sink_mode {
+    SINK_GROW,  /* into a growing block; RC_END when it would exceed DIRECT_BYTES */
+    SINK_COUNT, /* thrown away */
+    SINK_EXACT, /* into one block of the size that was counted */
+} sink_mode;
+
 typedef struct sink {
-    const net_limits *limits;
+    sink_mode mode;
     net_pool *pool;
     net_room room;
     void *room_ctx;
     net_block *out;
-    size_t in_bytes;
-    uint64_t max_bytes;
+    uint64_t max_bytes, gone_bytes; /* gone: counted and thrown away */
 } sink;
 
 static uint64_t output_limit(const net_limits *l, size_t in_bytes) {
@@ -80,18 +93,12 @@ static uint64_t output_limit(const net_limits *l, size_t in_bytes) {
     return MIN(l->max_body_bytes, MAX(by_ratio, (uint64_t)RATIO_FREE_BYTES));
 }
 
-/* More room behind what is there: doubles, at least `want` in all. */
-static rc sink_grow(sink *s, size_t want, err *e) {
+static rc take_block(sink *s, size_t want, err *e) {
     net_block *b = s->out;
-    if (b->n >= s->max_bytes)
-        return FAIL(e, RC_LIMIT, "the unpacked body exceeds %" PRIu64 " bytes", s->max_bytes);
-    /* One byte over the limit is room enough to see that it is exceeded. */
-    uint64_t cap = MIN(MAX((uint64_t)b->cap * 2, (uint64_t)want), s->max_bytes + 1);
-    cap = net_pool_round((size_t)cap);
+    size_t cap = net_pool_round(want), got = 0;
     if (!s->room(s->room_ctx, cap - b->cap))
         return FAIL(e, RC_AGAIN, "no room for the unpacked body now");
-    size_t got;
-    char *p = net_pool_get(s->pool, (size_t)cap, &got);
+    char *p = net_pool_get(s->pool, cap, &got);
     if (!p) return FAIL(e, RC_AGAIN, "no memory for the unpacked body now");
     MUST(got == cap);
     if (b->n) memcpy(p, b->p, b->n);
@@ -101,16 +108,29 @@ static rc sink_grow(sink *s, size_t want, err *e) {
     return RC_OK;
 }
 
-static rc sink_check(const sink *s, err *e) {
-    if (s->out->n > s->max_bytes)
-        return FAIL(e, RC_LIMIT, "the unpacked body exceeds %" PRIu64 " bytes", s->max_bytes);
-    return RC_OK;
+/* More room for output. RC_END: count first. */
+static rc sink_room(sink *s, err *e) {
+    net_block *b = s->out;
+    if (b->n < b->cap) return RC_OK;
+    switch (s->mode) {
+    case SINK_COUNT:
+        s->gone_bytes += b->n;
+        b->n = 0;
+        return RC_OK;
+    case SINK_GROW:
+        if (b->cap >= DIRECT_BYTES) return RC_END;
+        return take_block(s, b->cap * 2, e);
+    case SINK_EXACT:
+        break;
+    }
+    /* One byte more than was counted is there: full means that the body changed its mind. */
+    return FAIL(e, RC_INVALID, "the body unpacks differently each time");
 }
 
-static size_t first_guess(const sink *s, uint64_t stated) {
-    uint64_t most = (uint64_t)s->in_bytes * FIRST_RATIO;
-    uint64_t guess = stated && stated <= most ? stated + 1 : (uint64_t)s->in_bytes * 4;
-    return (size_t)MAX(MIN(guess, s->max_bytes + 1), (uint64_t)512);
+static rc sink_check(const sink *s, err *e) {
+    if (s->gone_bytes + s->out->n > s->max_bytes)
+        return FAIL(e, RC_LIMIT, "the unpacked body exceeds %" PRIu64 " bytes", s->max_bytes);
+    return RC_OK;
 }
 
 static bool looks_like_zlib(str in) {
@@ -129,12 +149,12 @@ static rc unpack_zlib(sink *s, net_coding coding, str in, err *e) {
     int window = coding == NET_GZIP ? MAX_WBITS + 16 : looks_like_zlib(in) ? MAX_WBITS : -MAX_WBITS;
     z_stream z = {0};
     if (inflateInit2(&z, window) != Z_OK) return FAIL(e, RC_AGAIN, "no memory to unpack the body");
-    rc r = sink_grow(s, first_guess(s, coding == NET_GZIP ? gzip_stated(in) : 0), e);
+    rc r = RC_OK;
     z.next_in = (Bytef *)(uintptr_t)in.p;
     size_t left = in.n;
     bool whole = false;
     while (r == RC_OK) {
-        if (s->out->n == s->out->cap && (r = sink_grow(s, 0, e)) != RC_OK) break;
+        if ((r = sink_room(s, e)) != RC_OK) break;
         size_t room = MIN(s->out->cap - s->out->n, (size_t)UINT32_MAX / 2);
         size_t feed = MIN(left, (size_t)UINT32_MAX / 2);
         z.next_out = (Bytef *)s->out->p + s->out->n;
@@ -174,16 +194,13 @@ static rc unpack_zlib(sink *s, net_coding coding, str in, err *e) {
 static rc unpack_zstd(sink *s, str in, err *e) {
     ZSTD_DCtx *d = ZSTD_createDCtx();
     if (!d) return FAIL(e, RC_AGAIN, "no memory to unpack the body");
-    unsigned long long stated = ZSTD_getFrameContentSize(in.p, in.n);
-    if (stated == ZSTD_CONTENTSIZE_UNKNOWN || stated == ZSTD_CONTENTSIZE_ERROR) stated = 0;
     rc r = RC_OK;
     if (ZSTD_isError(ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG_MAX)))
         r = FAIL(e, RC_UNSUPPORTED, "zstd refuses its window limit");
-    if (r == RC_OK) r = sink_grow(s, first_guess(s, stated), e);
     ZSTD_inBuffer zin = {in.p, in.n, 0};
     size_t ret = 1;
     while (r == RC_OK) {
-        if (s->out->n == s->out->cap && (r = sink_grow(s, 0, e)) != RC_OK) break;
+        if ((r = sink_room(s, e)) != RC_OK) break;
         ZSTD_outBuffer zout = {s->out->p, s->out->cap, s->out->n};
         size_t in_before = zin.pos;
         ret = ZSTD_decompressStream(d, &zout, &zin);
@@ -203,12 +220,47 @@ static rc unpack_zstd(sink *s, str in, err *e) {
     return r;
 }
 
+static uint64_t zstd_stated(str in) {
+    unsigned long long n = ZSTD_getFrameContentSize(in.p, in.n);
+    return n == ZSTD_CONTENTSIZE_UNKNOWN || n == ZSTD_CONTENTSIZE_ERROR ? 0 : n;
+}
+
+static rc run(sink *s, net_coding coding, str in, err *e) {
+    return coding == NET_ZSTD ? unpack_zstd(s, in, e) : unpack_zlib(s, coding, in, e);
+}
+
+/* What the first block should hold, one byte over what is stated. */
+static size_t first_bytes(net_coding coding, str in) {
+    uint64_t stated = coding == NET_GZIP   ? gzip_stated(in)
+                      : coding == NET_ZSTD ? zstd_stated(in)
+                                           : 0;
+    uint64_t guess = (uint64_t)in.n * 4;
+    if (stated && stated <= (uint64_t)in.n * FIRST_RATIO) guess = stated + 1;
+    return (size_t)MAX(MIN(guess, (uint64_t)DIRECT_BYTES), (uint64_t)512);
+}
+
 rc net_unpack(net_coding coding, str in, const net_limits *limits, net_pool *pool, net_room room,
               void *room_ctx, net_block *out, err *e) {
     MUST(coding == NET_GZIP || coding == NET_DEFLATE || coding == NET_ZSTD);
     MUST(out->p == NULL && out->n == 0);
-    sink s = {limits, pool, room, room_ctx, out, in.n, output_limit(limits, in.n)};
-    return coding == NET_ZSTD ? unpack_zstd(&s, in, e) : unpack_zlib(&s, coding, in, e);
+    sink s = {.pool = pool,
+              .room = room,
+              .room_ctx = room_ctx,
+              .out = out,
+              .max_bytes = output_limit(limits, in.n)};
+    rc r = take_block(&s, first_bytes(coding, in), e);
+    if (r == RC_OK) r = run(&s, coding, in, e);
+    if (r != RC_END) return r;
+    s.mode = SINK_COUNT; /* the block at hand is what it is thrown into */
+    s.out->n = 0;
+    r = run(&s, coding, in, e);
+    if (r != RC_OK) return r;
+    uint64_t total = s.gone_bytes + s.out->n;
+    s.mode = SINK_EXACT;
+    s.gone_bytes = 0;
+    s.out->n = 0;
+    r = take_block(&s, (size_t)total + 1, e);
+    return r == RC_OK ? run(&s, coding, in, e) : r;
 }
 
 /* Replies are packed on the thread that replies, at the cheap end of both scales. */

@@ -414,6 +414,22 @@ static void h1_unpacks_bodies(void **state) {
     assert_int_equal(answer_body(a).n, text.n * 2);
     assert_int_equal(
         answer_status(once(&f, request_with(&f, head_of(&f, "zstd"), str_make(sp, sn - 1)))), 400);
+    /* large ones are counted first */
+    size_t big_n = 6 << 20;
+    char *big = arena_try_bytes(&f.a, big_n, 1);
+    MUST(big);
+    uint32_t x = 1;
+    for (size_t i = 0; i < big_n; i++) {
+        x = x * 1664525 + 1013904223;
+        big[i] = (char)('a' + (x >> 28));
+    }
+    a = once(&f, request_with(&f, head_of(&f, "gzip"), gzip_of(&f.a, str_make(big, big_n), 1)));
+    assert_true(str_eq(answer_body(a), str_make(big, big_n)));
+    size_t bn = ZSTD_compressBound(big_n);
+    char *bp = arena_try_bytes(&f.a, bn, 1);
+    bn = ZSTD_compress(bp, bn, big, big_n, 1);
+    a = once(&f, request_with(&f, head_of(&f, "zstd"), str_make(bp, bn)));
+    assert_true(str_eq(answer_body(a), str_make(big, big_n)));
     /* bombs: over the size, over the ratio */
     char *zeros = arena_try_bytes(&f.a, 9 << 20, 1);
     str bomb = gzip_of(&f.a, str_make(zeros, 9 << 20), 9);
