@@ -324,6 +324,15 @@ static void put_seconds(buf *path, const char *name, int64_t ns) {
     ask_param(path, name, str_make(text, (size_t)n));
 }
 
+/* Values stand at start, start + step, ...: the start is moved so that the last one is at the end,
+ * and what came just now is seen. */
+static int64_t aligned_start(const question *x, int64_t step) {
+    return x->to_ns - (x->to_ns - x->from_ns) / step * step;
+}
+
+/* A log query begins with its selector, a metric query with a function. */
+static bool is_log_query(str text) { return str_starts(str_trim(text), S("{")); }
+
 int cmd_query_logs(const cli_args *a) {
     question x;
     err e = {0};
@@ -332,7 +341,9 @@ int cmd_query_logs(const cli_args *a) {
     if (code == RC_OK) code = step_of(&x, &step, &e);
     if (code == RC_OK) {
         ask_param(&x.path, "query", a->operands[0]);
-        ask_param_i64(&x.path, "start", x.from_ns);
+        /* Records of a log query begin where --since says; a grid of counts ends where it ends. */
+        bool counts = cli_has(a, OPT_STEP) || !is_log_query(a->operands[0]);
+        ask_param_i64(&x.path, "start", counts ? aligned_start(&x, step) : x.from_ns);
         ask_param_i64(&x.path, "end", x.to_ns);
         put_seconds(&x.path, "step", step);
         ask_param_i64(&x.path, "limit",
@@ -393,7 +404,7 @@ int cmd_query_metrics(const cli_args *a) {
     if (code == RC_OK) code = metric_query(a, &x.q.mem, &query, &e);
     if (code == RC_OK) {
         ask_param(&x.path, "query", query);
-        put_seconds(&x.path, "start", x.from_ns);
+        put_seconds(&x.path, "start", aligned_start(&x, step));
         put_seconds(&x.path, "end", x.to_ns);
         put_seconds(&x.path, "step", step);
         const json_value *v;
