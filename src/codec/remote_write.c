@@ -289,12 +289,10 @@ static rc read_sample(writer *w, const labels *l, uint32_t metric, str s) {
 
 /* ---- native histograms ---- */
 
-typedef struct side { /* of a native histogram */
-    int64_t at;       /* the bucket that follows, in Prometheus' numbers */
-    int64_t first;
+typedef struct side { /* the positive or negative buckets of a native histogram */
+    int64_t first;    /* in Prometheus' numbers */
     uint64_t *counts; /* dense, from `first` */
     size_t count;
-    bool begun;
 } side;
 
 typedef struct native {
@@ -311,98 +309,129 @@ static uint64_t rounded(uint64_t bits) {
     return v >= 0 && v < 1.8e19 ? (uint64_t)llround(v) : 0;
 }
 
-/* Spans (field `spans`) say which buckets are filled; their counts are deltas (integers) or
- * absolute (floats). Two walks: the width, then the counts. False: too wide, or not as many counts
- * as the spans say. */
-static bool read_side(writer *w, const native *n, uint32_t spans, side *ret, bool *ret_full) {
-    int64_t at = 0, first = 0, end_bucket = 0;
-    uint64_t filled = 0;
-    bool begun = false;
-    *ret_full = false;
-    for (int walk = 0; walk < 2; walk++) {
-        const uint8_t *cp = START(n->message), *cend = END(n->message); /* the counts */
-        const uint8_t *pack = NULL, *pack_end = NULL;
-        uint32_t deltas = spans + 1, floats = spans + 2;
-        int64_t running = 0;
-        at = 0;
-        for (const uint8_t *p = START(n->message), *end = END(n->message); p < end;) {
-            uint32_t tag;
-            str part = STR_NONE;
-            p = pb_tag(p, end, &tag);
-            MUST(p != NULL);
-            bool is_span = tag == PB_TAG(spans, PB_LEN);
-            p = is_span ? pb_bytes(p, end, &part) : pb_skip(p, end, tag);
-            MUST(p != NULL);
-            if (!is_span) continue;
-            uint64_t offset = 0, length = 0;
-            for (const uint8_t *q = START(part), *stop = END(part); q < stop;) {
-                q = pb_tag(q, stop, &tag);
-                if (!q) return false;
-                if (tag == PB_TAG(1, PB_VARINT)) {
-                    q = pb_varint(q, stop, &offset);
-                } else if (tag == PB_TAG(2, PB_VARINT)) {
-                    q = pb_varint(q, stop, &length);
-                } else {
-                    q = pb_skip(q, stop, tag);
-                }
-                if (!q) return false;
+/* BucketSpan: buckets left out before it, buckets filled. */
+typedef struct bucket_span {
+    int32_t offset;
+    uint32_t length;
+} bucket_span;
+
+/* The next span in `field` of the message *p .. end. 1: there is one; 0: no more; -1: damaged. */
+static int next_span(const uint8_t **p, const uint8_t *end, uint32_t field, bucket_span *ret) {
+    while (*p < end) {
+        uint32_t tag;
+        str part = STR_NONE;
+        *p = pb_tag(*p, end, &tag);
+        MUST(*p != NULL); /* scan_native saw to it */
+        bool found = tag == PB_TAG(field, PB_LEN);
+        *p = found ? pb_bytes(*p, end, &part) : pb_skip(*p, end, tag);
+        MUST(*p != NULL);
+        if (!found) continue;
+        uint64_t offset = 0, length = 0;
+        for (const uint8_t *q = START(part), *stop = END(part); q < stop;) {
+            q = pb_tag(q, stop, &tag);
+            if (!q) return -1;
+            if (tag == PB_TAG(1, PB_VARINT)) {
+                q = pb_varint(q, stop, &offset);
+            } else if (tag == PB_TAG(2, PB_VARINT)) {
+                q = pb_varint(q, stop, &length);
+            } else {
+                q = pb_skip(q, stop, tag);
             }
-            at += (int32_t)pb_unzigzag((uint32_t)offset);
-            if ((uint32_t)length > BUCKETS_MAX) return false;
-            if (walk == 0) {
-                if (!begun) first = at;
-                begun = true;
-                if (at < end_bucket && filled) return false; /* spans go back */
-                filled += (uint32_t)length;
-                at += (uint32_t)length;
-                end_bucket = at;
-                if (at - first > BUCKETS_MAX || at < first) return false;
-                continue;
-            }
-            for (uint32_t i = 0; i < (uint32_t)length; i++, at++) {
-                uint64_t v = 0;
-                /* The next count: packed or single, among the other fields. */
-                while (pack == pack_end) {
-                    if (cp >= cend) return false;
-                    cp = pb_tag(cp, cend, &tag);
-                    MUST(cp != NULL);
-                    if (tag == PB_TAG(n->is_float ? floats : deltas, PB_LEN)) {
-                        cp = pb_bytes(cp, cend, &part);
-                        pack = START(part);
-                        pack_end = END(part);
-                    } else if (tag == PB_TAG(deltas, PB_VARINT) && !n->is_float) {
-                        const uint8_t *one = cp;
-                        cp = pb_varint(cp, cend, &v);
-                        pack = one;
-                        pack_end = cp;
-                    } else if (tag == PB_TAG(floats, PB_FIXED64) && n->is_float) {
-                        pack = cp;
-                        pack_end = cp = pb_fixed64(cp, cend, &v);
-                    } else {
-                        cp = pb_skip(cp, cend, tag);
-                    }
-                    MUST(cp != NULL);
-                }
-                pack = n->is_float ? pb_fixed64(pack, pack_end, &v) : pb_varint(pack, pack_end, &v);
-                if (!pack) return false;
-                if (n->is_float) {
-                    ret->counts[at - first] = rounded(v);
-                } else {
-                    if (__builtin_add_overflow(running, pb_unzigzag(v), &running)) return false;
-                    if (running < 0) return false;
-                    ret->counts[at - first] = (uint64_t)running;
-                }
-            }
+            if (!q) return -1;
         }
-        if (walk == 0) {
-            ret->count = (size_t)(end_bucket - first);
-            ret->first = first;
-            if (ret->count == 0) return true;
-            ret->counts = arena_try_new_n(&w->t->mem, uint64_t, ret->count);
-            if (!ret->counts) {
-                *ret_full = true;
-                return false;
-            }
+        *ret = (bucket_span){(int32_t)pb_unzigzag((uint32_t)offset), (uint32_t)length};
+        return 1;
+    }
+    return 0;
+}
+
+/* The counts of the buckets one after the other, packed or single on the wire. */
+typedef struct count_reader {
+    const uint8_t *p, *end;         /* the message */
+    const uint8_t *pack, *pack_end; /* the values at hand */
+    uint32_t tag;                   /* of a single value; packed: the same field as bytes */
+    bool is_float;                  /* doubles; else deltas, zigzag */
+    int64_t running;
+} count_reader;
+
+static bool next_count(count_reader *c, uint64_t *ret) {
+    uint64_t v = 0;
+    while (c->pack == c->pack_end) {
+        uint32_t tag;
+        str part = STR_NONE;
+        if (c->p >= c->end) return false;
+        c->p = pb_tag(c->p, c->end, &tag);
+        MUST(c->p != NULL);
+        const uint8_t *value = c->p;
+        bool packed = tag == PB_TAG(c->tag >> 3, PB_LEN);
+        c->p = packed ? pb_bytes(c->p, c->end, &part) : pb_skip(c->p, c->end, tag);
+        MUST(c->p != NULL);
+        if (packed) {
+            c->pack = START(part);
+            c->pack_end = END(part);
+        } else if (tag == c->tag) {
+            c->pack = value;
+            c->pack_end = c->p;
+        }
+    }
+    c->pack =
+        c->is_float ? pb_fixed64(c->pack, c->pack_end, &v) : pb_varint(c->pack, c->pack_end, &v);
+    if (!c->pack) return false;
+    if (c->is_float) {
+        *ret = rounded(v);
+        return true;
+    }
+    if (__builtin_add_overflow(c->running, pb_unzigzag(v), &c->running)) return false;
+    *ret = (uint64_t)c->running;
+    return c->running >= 0;
+}
+
+/* First and width of the buckets that the spans in `field` cover. False: damaged, too wide, or
+ * going back. */
+static bool measure_side(const native *n, uint32_t field, side *ret) {
+    const uint8_t *p = START(n->message), *end = END(n->message);
+    bucket_span sp;
+    int64_t at = 0;
+    int found;
+    bool begun = false;
+    while ((found = next_span(&p, end, field, &sp)) > 0) {
+        if (begun && sp.offset < 0) return false;
+        at += sp.offset;
+        if (!begun) ret->first = at;
+        begun = true;
+        at += sp.length;
+        if (at - ret->first > BUCKETS_MAX) return false;
+    }
+    ret->count = (size_t)(at - ret->first);
+    return found == 0;
+}
+
+/* The spans are in field `spans`, integer counts (deltas) in the field behind it, float counts in
+ * the one after. False: not as measure_side asks, or fewer counts than the spans say;
+ * *ret_full: the arena. */
+static bool read_side(writer *w, const native *n, uint32_t spans, side *ret, bool *ret_full) {
+    *ret = (side){0};
+    *ret_full = false;
+    if (!measure_side(n, spans, ret)) return false;
+    if (ret->count == 0) return true;
+    ret->counts = arena_try_new_n(&w->t->mem, uint64_t, ret->count);
+    if (!ret->counts) {
+        *ret_full = true;
+        return false;
+    }
+    const uint8_t *p = START(n->message), *end = END(n->message);
+    count_reader c = {.p = p,
+                      .end = end,
+                      .tag = n->is_float ? PB_TAG(spans + 2, PB_FIXED64)
+                                         : PB_TAG(spans + 1, PB_VARINT),
+                      .is_float = n->is_float};
+    bucket_span sp;
+    int64_t at = 0;
+    while (next_span(&p, end, spans, &sp) > 0) {
+        at += sp.offset;
+        for (uint32_t i = 0; i < sp.length; i++, at++) {
+            MUST(at >= ret->first && (size_t)(at - ret->first) < ret->count);
+            if (!next_count(&c, &ret->counts[at - ret->first])) return false;
         }
     }
     return true;

@@ -363,7 +363,8 @@ static void json_flat_bounds_members_depth_and_memory(void **state) {
     char deep[JSON_DEPTH_MAX + 50];
     memset(deep, '[', sizeof(deep));
     memcpy(deep, "{\"a\":", 5);
-    assert_int_equal(json_flat(str_make(deep, sizeof(deep)), &o, &a, m, 2, &total, &used, NULL), RC_INVALID);
+    assert_int_equal(json_flat(str_make(deep, sizeof(deep)), &o, &a, m, 2, &total, &used, NULL),
+                     RC_INVALID);
     assert_in_range(used, JSON_DEPTH_MAX - 2, JSON_DEPTH_MAX + 8);
 
     buf big;
