@@ -419,6 +419,52 @@ rc attr_walk_row(attr_walk *w, size_t row, arena *mem, attr_row *ret, err *e) {
     return RC_OK;
 }
 
+/* --- copies --- */
+
+bool attrs_equal(const attribute *a, uint32_t n, const attribute *b, uint32_t m) {
+    if (n != m) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (a[i].type != b[i].type || a[i].num != b[i].num || !str_eq(a[i].key, b[i].key) ||
+            !str_eq(a[i].val, b[i].val))
+            return false;
+    }
+    return true;
+}
+
+bool attrs_copy(arena *mem, const attribute *a, uint32_t n, const attribute **ret) {
+    attribute *to = arena_try_raw(mem, (n + (size_t)1) * sizeof *to, 8);
+    if (!to) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        to[i] = a[i];
+        to[i].key = str_dup(mem, a[i].key);
+        to[i].val = str_dup(mem, a[i].val);
+        if ((a[i].key.n && !to[i].key.p) || (a[i].val.n && !to[i].val.p)) return false;
+    }
+    *ret = to;
+    return true;
+}
+
+const resource *resource_copy(arena *mem, const resource *r) {
+    resource *to = arena_try_new(mem, resource);
+    if (!to) return NULL;
+    *to = *r;
+    if (!attrs_copy(mem, r->attrs, r->attr_count, &to->attrs)) return NULL;
+    to->schema_url = str_dup(mem, r->schema_url);
+    to->entity_refs = str_dup(mem, r->entity_refs);
+    resource_finish(to);
+    return to;
+}
+
+const scope *scope_copy(arena *mem, const scope *s) {
+    scope *to = arena_try_new(mem, scope);
+    if (!to) return NULL;
+    *to = *s;
+    to->name = str_dup(mem, s->name);
+    to->version = str_dup(mem, s->version);
+    to->schema_url = str_dup(mem, s->schema_url);
+    return attrs_copy(mem, s->attrs, s->attr_count, &to->attrs) ? to : NULL;
+}
+
 /* --- resources and scopes --- */
 
 void owner_table_init(owner_table *t) {

@@ -80,6 +80,12 @@ MUST_CHECK rc attrs_take(str *in, arena *mem, attr_row *ret, err *e);
 MUST_CHECK bool put_text(buf *out, str s); /* length varint, bytes */
 bool take_text(str *in, str *ret);
 
+/* --- copies into an arena, texts and all; NULL / false when it is full --- */
+MUST_CHECK bool attrs_copy(arena *mem, const attribute *a, uint32_t n, const attribute **ret);
+const resource *resource_copy(arena *mem, const resource *r);
+const scope *scope_copy(arena *mem, const scope *s);
+bool attrs_equal(const attribute *a, uint32_t n, const attribute *b, uint32_t m);
+
 /* --- resources and scopes --- */
 typedef struct owner_table { /* while writing: each once, in order of first sight */
     map64 ids;

@@ -25,16 +25,6 @@ static rc no_memory(err *e) { return FAIL(e, RC_LIMIT, "no memory to write a blo
 
 /* --- identities --- */
 
-bool attrs_equal(const attribute *a, uint32_t n, const attribute *b, uint32_t m) {
-    if (n != m) return false;
-    for (uint32_t i = 0; i < n; i++) {
-        if (a[i].type != b[i].type || a[i].num != b[i].num || !str_eq(a[i].key, b[i].key) ||
-            !str_eq(a[i].val, b[i].val))
-            return false;
-    }
-    return true;
-}
-
 static uint64_t owner_hash(const metric_info *i) {
     return i->resource->hash ^ mix64(i->scope ? i->scope->hash : 1);
 }

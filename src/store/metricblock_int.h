@@ -68,6 +68,9 @@ static inline int64_t point_type(const metric_point *p) {
 /* Does it need a rich entry? */
 bool point_is_rich(const metric_point *p, uint8_t kind);
 
+/* The point with its lists in mem; false when it is full. */
+MUST_CHECK bool point_copy(arena *mem, metric_point *p);
+
 /* --- reading a block --- */
 typedef struct metric_block {
     parts p;
@@ -89,6 +92,7 @@ typedef struct metric_block {
         int64_t *v;
         size_t n;
     } * times; /* SHARED_TIMES_MAX, loaded when asked for */
+    size_t times_loaded, times_before;
     /* The chunk that was read last: level 0 has all series in one. */
     uint32_t last_chunk;
     points last;
@@ -109,7 +113,6 @@ MUST_CHECK rc metric_block_points(metric_block *b, size_t series, points *ret, e
 uint64_t series_id(const metric_info *info, const attribute *attrs, uint32_t n);
 bool same_info(const metric_info *a, const metric_info *b);
 uint64_t info_hash(const metric_info *i);
-bool attrs_equal(const attribute *a, uint32_t n, const attribute *b, uint32_t m);
 
 /* --- writing one --- */
 typedef struct series_in {

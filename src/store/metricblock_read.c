@@ -155,6 +155,7 @@ static rc get_times(void *ctx, uint32_t number, const int64_t **ret, size_t *ret
         if (in.n) return damaged(e, "times");
         b->times[number].v = v;
         b->times[number].n = (size_t)n;
+        b->times_loaded++;
     }
     *ret = b->times[number].v;
     *ret_count = b->times[number].n;

@@ -47,30 +47,11 @@ typedef struct merger {
 
 /* --- the table of series --- */
 
-static bool copy_attrs(arena *mem, const attribute *a, uint32_t n, const attribute **ret) {
-    attribute *to = arena_try_raw(mem, (n + (size_t)1) * sizeof *to, 8);
-    if (!to) return false;
-    for (uint32_t i = 0; i < n; i++) {
-        to[i] = a[i];
-        to[i].key = str_dup(mem, a[i].key);
-        to[i].val = str_dup(mem, a[i].val);
-        if (!to[i].key.p || !to[i].val.p) return false;
-    }
-    *ret = to;
-    return true;
-}
-
 static const resource *keep_resource(merger *m, const resource *r) {
     uint64_t *at = map64_put(&m->resources, r->hash, NULL);
     if (!at) return NULL;
     if (*at) return (const resource *)(uintptr_t)*at;
-    resource *to = arena_try_new(&m->mem, resource);
-    if (!to) return NULL;
-    *to = *r;
-    if (!copy_attrs(&m->mem, r->attrs, r->attr_count, &to->attrs)) return NULL;
-    to->schema_url = str_dup(&m->mem, r->schema_url);
-    to->entity_refs = str_dup(&m->mem, r->entity_refs);
-    resource_finish(to);
+    const resource *to = resource_copy(&m->mem, r);
     *at = (uintptr_t)to;
     return to;
 }
@@ -79,13 +60,7 @@ static const scope *keep_scope(merger *m, const scope *s) {
     uint64_t *at = map64_put(&m->scopes, s->hash, NULL);
     if (!at) return NULL;
     if (*at) return (const scope *)(uintptr_t)*at;
-    scope *to = arena_try_new(&m->mem, scope);
-    if (!to) return NULL;
-    *to = *s;
-    to->name = str_dup(&m->mem, s->name);
-    to->version = str_dup(&m->mem, s->version);
-    to->schema_url = str_dup(&m->mem, s->schema_url);
-    if (!copy_attrs(&m->mem, s->attrs, s->attr_count, &to->attrs)) return NULL;
+    const scope *to = scope_copy(&m->mem, s);
     *at = (uintptr_t)to;
     return to;
 }
@@ -106,7 +81,7 @@ static const metric_info *keep_info(merger *m, const metric_info *i) {
         to->resource = keep_resource(m, i->resource);
         to->scope = i->scope ? keep_scope(m, i->scope) : NULL;
         if (!to->resource || (i->scope && !to->scope) ||
-            !copy_attrs(&m->mem, i->metadata, i->metadata_count, &to->metadata))
+            !attrs_copy(&m->mem, i->metadata, i->metadata_count, &to->metadata))
             return NULL;
         *at = (uintptr_t)to;
         return to;
@@ -131,7 +106,7 @@ static rc series_number(merger *m, const metric_info *info, const attr_row *attr
                 continue;
         } else {
             mseries s = {.info = info, .hash = hash, .attrs = {.n = attrs->n}};
-            if (!copy_attrs(&m->mem, attrs->a, attrs->n, &s.attrs.a)) return no_memory(e);
+            if (!attrs_copy(&m->mem, attrs->a, attrs->n, &s.attrs.a)) return no_memory(e);
             *at = m->series.n;
             vec_push(&m->series, s);
         }
@@ -214,38 +189,6 @@ static bool keep_column(arena *mem, int64_t **to, size_t room, size_t at, const 
     return true;
 }
 
-static bool copy_list(arena *mem, const void *from, size_t n, size_t width, const void **ret) {
-    void *to = arena_try_raw(mem, n * width + 1, 8);
-    if (to && n) memcpy(to, from, n * width);
-    *ret = to;
-    return to != NULL;
-}
-
-#define COPY_LIST(mem, p, member, n)                                                               \
-    __extension__({                                                                                \
-        const void *to_;                                                                           \
-        bool ok_ = copy_list(mem, (p)->member, n, sizeof *(p)->member, &to_);                      \
-        (p)->member = to_;                                                                         \
-        ok_;                                                                                       \
-    })
-
-static bool copy_rich(arena *mem, metric_point *p) {
-    exemplar *x = arena_try_raw(mem, (p->exemplar_count + (size_t)1) * sizeof *x, 8);
-    if (!x) return false;
-    for (uint32_t i = 0; i < p->exemplar_count; i++) {
-        x[i] = p->exemplars[i];
-        x[i].trace_id = str_dup(mem, x[i].trace_id);
-        x[i].span_id = str_dup(mem, x[i].span_id);
-        if (!copy_attrs(mem, p->exemplars[i].attrs, p->exemplars[i].attr_count, &x[i].attrs))
-            return false;
-    }
-    p->exemplars = x;
-    return COPY_LIST(mem, p, buckets, p->bucket_count) &&
-           COPY_LIST(mem, p, negative, p->negative_count) &&
-           COPY_LIST(mem, p, bounds, p->bound_count) &&
-           (!p->values || COPY_LIST(mem, p, values, p->bound_count));
-}
-
 /* Appends points of one input to a series. */
 static bool add_points(arena *mem, mseries *s, const points *from) {
     points *p = &s->p;
@@ -270,7 +213,7 @@ static bool add_points(arena *mem, mseries *s, const points *from) {
     }
     for (size_t i = 0; p->rich && i < from->n; i++) {
         points_at(from, i, &p->rich[at + i]);
-        if (!copy_rich(mem, &p->rich[at + i])) return false;
+        if (!point_copy(mem, &p->rich[at + i])) return false;
     }
     p->n += from->n;
     return true;

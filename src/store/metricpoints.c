@@ -89,6 +89,40 @@ void points_at(const points *p, size_t i, metric_point *ret) {
                           .num = p->num ? p->num[i] : 0};
 }
 
+/* --- copies --- */
+
+static bool copy_list(arena *mem, const void *from, size_t n, size_t width, const void **ret) {
+    void *to = arena_try_raw(mem, n * width + 1, 8);
+    if (to && n) memcpy(to, from, n * width);
+    *ret = to;
+    return to != NULL;
+}
+
+#define COPY_LIST(mem, p, member, n)                                                               \
+    __extension__({                                                                                \
+        const void *to_;                                                                           \
+        bool ok_ = copy_list(mem, (p)->member, n, sizeof *(p)->member, &to_);                      \
+        (p)->member = to_;                                                                         \
+        ok_;                                                                                       \
+    })
+
+bool point_copy(arena *mem, metric_point *p) {
+    exemplar *x = arena_try_raw(mem, (p->exemplar_count + (size_t)1) * sizeof *x, 8);
+    if (!x) return false;
+    for (uint32_t i = 0; i < p->exemplar_count; i++) {
+        x[i] = p->exemplars[i];
+        x[i].trace_id = str_dup(mem, x[i].trace_id);
+        x[i].span_id = str_dup(mem, x[i].span_id);
+        if (!attrs_copy(mem, p->exemplars[i].attrs, p->exemplars[i].attr_count, &x[i].attrs))
+            return false;
+    }
+    p->exemplars = x;
+    return COPY_LIST(mem, p, buckets, p->bucket_count) &&
+           COPY_LIST(mem, p, negative, p->negative_count) &&
+           COPY_LIST(mem, p, bounds, p->bound_count) &&
+           (!p->values || COPY_LIST(mem, p, values, p->bound_count));
+}
+
 /* --- writing --- */
 
 typedef struct chunk_writer {

@@ -6,18 +6,6 @@ static rc pending(const char *what, err *e) {
     return FAIL(e, RC_UNSUPPORTED, "this build does not store %s", what);
 }
 
-/* ---- metrics ---- */
-rc metrics_select(store *s, const metric_select *q, store_series_sink sink, void *ctx,
-                  select_stats *stats, err *e) {
-    (void)s, (void)q, (void)sink, (void)ctx, (void)stats;
-    return pending("metrics", e);
-}
-rc metrics_labels(store *s, str label, const select_common *q, store_name_sink sink, void *ctx,
-                  select_stats *stats, err *e) {
-    (void)s, (void)label, (void)q, (void)sink, (void)ctx, (void)stats;
-    return pending("metrics", e);
-}
-
 /* ---- profiles ---- */
 const block_ops PROFILE_BLOCKS = {.kind = BLOCK_PROFILES};
 rc profiles_select(store *s, const profile_select *q, store_telemetry_sink sink, void *ctx,

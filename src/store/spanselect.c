@@ -214,8 +214,9 @@ static bool pruned_by_info(const search *s, const block_info *info) {
         str only;
         if (!label_is(matchers_name(s->m, i), S("service_name")) || !matchers_only(s->m, i, &only))
             continue;
-        uint64_t bits = block_service_bits(only);
-        if ((info->labels & bits) != bits) return true;
+        /* A span's own attribute may have that name where the resource has none. */
+        uint64_t bits = block_service_bits(only), none = block_service_bits(S(""));
+        if ((info->labels & bits) != bits && (info->labels & none) != none) return true;
     }
     return false;
 }
@@ -519,39 +520,6 @@ static rc visit(void *ctx, unsigned worker, const block_ref *ref, select_stats *
 
 /* --- records of places, copied out of their blocks --- */
 
-static const attribute *copy_attrs(arena *mem, const attribute *a, uint32_t n) {
-    attribute *to = n ? arena_try_raw(mem, n * sizeof *to, 8) : NULL;
-    for (uint32_t i = 0; to && i < n; i++) {
-        to[i] = a[i];
-        to[i].key = str_dup(mem, a[i].key);
-        to[i].val = str_dup(mem, a[i].val);
-    }
-    return to;
-}
-
-static const resource *copy_resource(arena *mem, const resource *r) {
-    resource *to = arena_try_new(mem, resource);
-    if (!to) return NULL;
-    *to = *r;
-    to->attrs = copy_attrs(mem, r->attrs, r->attr_count);
-    if (r->attr_count && !to->attrs) return NULL;
-    to->schema_url = str_dup(mem, r->schema_url);
-    to->entity_refs = str_dup(mem, r->entity_refs);
-    resource_finish(to);
-    return to;
-}
-
-static const scope *copy_scope(arena *mem, const scope *s) {
-    scope *to = arena_try_new(mem, scope);
-    if (!to) return NULL;
-    *to = *s;
-    to->name = str_dup(mem, s->name);
-    to->version = str_dup(mem, s->version);
-    to->schema_url = str_dup(mem, s->schema_url);
-    to->attrs = copy_attrs(mem, s->attrs, s->attr_count);
-    return s->attr_count && !to->attrs ? NULL : to;
-}
-
 static bool copy_items(arena *mem, const span *s, span *to) {
     span_event *v = arena_try_new_n(mem, span_event, (size_t)s->event_count + 1);
     span_link *l = arena_try_new_n(mem, span_link, (size_t)s->link_count + 1);
@@ -559,16 +527,14 @@ static bool copy_items(arena *mem, const span *s, span *to) {
     for (uint32_t i = 0; i < s->event_count; i++) {
         v[i] = s->events[i];
         v[i].name = str_dup(mem, v[i].name);
-        v[i].attrs = copy_attrs(mem, v[i].attrs, v[i].attr_count);
-        if (v[i].attr_count && !v[i].attrs) return false;
+        if (!attrs_copy(mem, s->events[i].attrs, v[i].attr_count, &v[i].attrs)) return false;
     }
     for (uint32_t i = 0; i < s->link_count; i++) {
         l[i] = s->links[i];
         l[i].trace_id = str_dup(mem, l[i].trace_id);
         l[i].span_id = str_dup(mem, l[i].span_id);
         l[i].trace_state = str_dup(mem, l[i].trace_state);
-        l[i].attrs = copy_attrs(mem, l[i].attrs, l[i].attr_count);
-        if (l[i].attr_count && !l[i].attrs) return false;
+        if (!attrs_copy(mem, s->links[i].attrs, l[i].attr_count, &l[i].attrs)) return false;
     }
     to->events = v;
     to->links = l;
@@ -585,22 +551,20 @@ static bool copy_span(copier *c, const span *s, span *to) {
     *to = *s;
     uint64_t *r = map64_put(&c->resources, (uintptr_t)s->resource, NULL);
     if (!r) return false;
-    if (!*r) *r = (uintptr_t)copy_resource(mem, s->resource);
+    if (!*r) *r = (uintptr_t)resource_copy(mem, s->resource);
     to->resource = (const resource *)(uintptr_t)*r;
     if (!to->resource) return false;
     if (s->scope) {
         uint64_t *p = map64_put(&c->scopes, (uintptr_t)s->scope, NULL);
         if (!p) return false;
-        if (!*p) *p = (uintptr_t)copy_scope(mem, s->scope);
+        if (!*p) *p = (uintptr_t)scope_copy(mem, s->scope);
         to->scope = (const scope *)(uintptr_t)*p;
         if (!to->scope) return false;
     }
     to->name = str_dup(mem, s->name);
     to->trace_state = str_dup(mem, s->trace_state);
     to->status_message = str_dup(mem, s->status_message);
-    to->attrs = copy_attrs(mem, s->attrs, s->attr_count);
-    if (s->attr_count && !to->attrs) return false;
-    return copy_items(mem, s, to);
+    return attrs_copy(mem, s->attrs, s->attr_count, &to->attrs) && copy_items(mem, s, to);
 }
 
 /* Records of one block for places[i..], which are all of it; order[i] says where each goes. */
