@@ -238,17 +238,12 @@ static rc put_chunks(writer *x, err *e) {
 
 /* --- the filter --- */
 
-static rc add_pairs(writer *x, uint64_t *pairs, size_t *count, const attribute *a, uint32_t n,
-                    err *e) {
+static void add_pairs(writer *x, uint64_t *pairs, size_t *count, const attribute *a, uint32_t n) {
     for (uint32_t k = 0; k < n && *count < PAIRS_MAX; k++) {
         arena_mark mark = arena_save(x->tmp);
-        str text = attribute_text(&a[k], x->tmp);
-        bool failed = !text.p && a[k].type != ATTR_STR && a[k].type != ATTR_EMPTY;
-        pairs[(*count)++] = label_pair_hash(a[k].key, text);
+        pairs[(*count)++] = label_pair_hash(a[k].key, attribute_text(&a[k], x->tmp));
         arena_restore(x->tmp, mark);
-        if (failed) return no_memory(e);
     }
-    return RC_OK;
 }
 
 /* Every label of every series, resources included, and names in both forms. */
@@ -257,9 +252,9 @@ static rc put_filter(writer *x, err *e) {
     if (!pairs) return no_memory(e);
     size_t n = 0;
     rc code = RC_OK;
-    for (size_t i = 0; i < x->resources.list.n && code == RC_OK; i++) {
+    for (size_t i = 0; i < x->resources.list.n; i++) {
         const resource *r = x->resources.list.v[i];
-        code = add_pairs(x, pairs, &n, r->attrs, r->attr_count, e);
+        add_pairs(x, pairs, &n, r->attrs, r->attr_count);
     }
     for (size_t i = 0; i < x->scopes.list.n && n < PAIRS_MAX - 1; i++) {
         const scope *s = x->scopes.list.v[i];
@@ -271,9 +266,9 @@ static rc put_filter(writer *x, err *e) {
         pairs[n++] = label_pair_hash(S("__name__"), x->infos.v[i]->name);
         pairs[n++] = label_pair_hash(S("__name__"), label_name_of(x->infos.v[i]->name, &plain));
     }
-    for (size_t i = 0; i < x->count && n < PAIRS_MAX && code == RC_OK; i++)
-        code = add_pairs(x, pairs, &n, x->s[i].attrs.a, x->s[i].attrs.n, e);
-    if (code == RC_OK && n < PAIRS_MAX - 1) { /* else it would not be complete */
+    for (size_t i = 0; i < x->count && n < PAIRS_MAX; i++)
+        add_pairs(x, pairs, &n, x->s[i].attrs.a, x->s[i].attrs.n);
+    if (n < PAIRS_MAX - 1) { /* else it would not be complete */
         part_begin(&x->w, MP_PAIR_FILTER);
         if (!fuse_put(x->w.out, pairs, n)) code = no_memory(e);
         part_end(&x->w, false);
