@@ -56,8 +56,8 @@ struct receiver {
 };
 
 /* OTLP: adds routes POST /v1/{logs,traces,metrics}, /v1development/profiles, the aliases below
- * /otlp/v1/ (Loki) and /api/v1/otlp/v1/ (Prometheus), and the four gRPC Export methods to `group` of
- * the server. */
+ * /otlp/v1/ (Loki) and /api/v1/otlp/v1/ (Prometheus), and the four gRPC Export methods to `group`
+ * of the server. */
 MUST_CHECK rc otlp_receiver_new(net_server *s, uint32_t group, const ingest_sink *sink,
                                 receiver **ret, err *e);
 /* POST /api/v1/write */

@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         MUST(json_validate(buf_str(&json), NULL) == RC_OK);
         telemetry *third = decode(signal, OTLP_JSON, buf_str(&json), &code);
         MUST(code == RC_OK && third->rejected == 0);
-        /* Lists keep the bytes they came with, which JSON brings into one form: compared as JSON. */
+        /* Lists keep the bytes they came with, which JSON brings into one form: compared as JSON.
+         */
         buf_reset(&twice);
         MUST(otlp_encode(signal, OTLP_JSON, third, &twice));
         MUST(str_eq(buf_str(&json), buf_str(&twice)));

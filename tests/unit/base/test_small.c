@@ -166,6 +166,34 @@ static void utf8_follows_the_standard(void **state) {
     assert_must_fails(utf8_put((char[4]){0}, 0xD800));
 }
 
+/* The fast checks against the definition, on text of bytes that are near the borders. */
+static void utf8_checks_agree_with_decoding(void **state) {
+    (void)state;
+    static const unsigned char BYTES[] = {'a',  'b',  0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0,
+                                          0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed,
+                                          0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff};
+    rng r;
+    rng_init(&r, unit_seed("utf8_checks_agree_with_decoding"));
+    for (unsigned round = 0; round < 300000; round++) {
+        char text[40];
+        size_t n = rng_below(&r, 24);
+        for (size_t i = 0; i < n;) {
+            if (rng_below(&r, 4)) {
+                uint32_t cp = (uint32_t)rng_below(&r, rng_below(&r, 2) ? 0xd800 : 0x900);
+                i += utf8_put(text + i, cp);
+            } else {
+                text[i++] = (char)BYTES[rng_below(&r, sizeof BYTES)];
+            }
+            if (i > n) n = i;
+        }
+        str s = {text, n};
+        bool valid = true, ascii = true;
+        for (size_t at = 0; at < n;) valid &= utf8_next(s, &at) != UTF8_BAD;
+        for (size_t i = 0; i < n; i++) ascii &= (unsigned char)text[i] < 0x80;
+        if (utf8_valid(s) != valid || utf8_is_ascii(s) != ascii) fail_msg("round %u", round);
+    }
+}
+
 static void utf8_widths_and_cuts(void **state) {
     (void)state;
     assert_int_equal(utf8_columns(S("abc")), 3);
@@ -190,6 +218,7 @@ static void utf8_widths_and_cuts(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(utf8_checks_agree_with_decoding),
         cmocka_unit_test(ring_is_first_in_first_out),
         cmocka_unit_test(rng_gives_reference_numbers),
         cmocka_unit_test(rng_is_uniform_within_bounds),

@@ -1,4 +1,5 @@
 /* OTLP in JSON: the rules of the mapping one by one, the way back, answers of a receiver. */
+#include "base/mem.h"
 #include "codec/json.h"
 #include "codec/otlp.h"
 #include "codec/pb.h"
@@ -405,12 +406,39 @@ static void answers_are_as_specified(void **state) {
     buf_release(&b);
 }
 
+/* Each allocation failing once: an answer, never a crash or a leak. */
+static void failing_memory_is_a_limit(void **state) {
+    (void)state;
+    arena mem;
+    arena_init(&mem, "test", 1 << 20);
+    str in = log_with(&mem, "\"body\":{\"arrayValue\":{\"values\":[{\"intValue\":1}]}},"
+                            "\"severityText\":\"\\u0041\",\"attributes\":[{\"key\":\"a\"}]");
+    unsigned limits = 0, fine = 0;
+    for (uint64_t nth = 1; nth < 60; nth++) {
+        telemetry *t = telemetry_new();
+        buf out;
+        buf_init(&out, OUT_MAX);
+        mem_fail_at(nth);
+        rc code = otlp_decode(OTLP_LOGS, OTLP_JSON, in, t, NULL);
+        bool written = code == RC_OK && otlp_encode(OTLP_LOGS, OTLP_JSON, t, &out);
+        mem_fail_at(0);
+        assert_true(code == RC_OK || code == RC_LIMIT);
+        assert_true(written || code == RC_LIMIT || out.full || out.n == 0);
+        limits += code == RC_LIMIT;
+        fine += written;
+        telemetry_free(t);
+        buf_release(&out);
+    }
+    assert_true(limits > 3 && fine > 3);
+    arena_release(&mem);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_of_a_log_record),       cmocka_unit_test(requests_that_are_none),
         cmocka_unit_test(errors_name_the_field),       cmocka_unit_test(json_goes_there_and_back),
         cmocka_unit_test(bad_indices_reject_profiles), cmocka_unit_test(values_have_a_text),
-        cmocka_unit_test(answers_are_as_specified),
+        cmocka_unit_test(answers_are_as_specified),    cmocka_unit_test(failing_memory_is_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
