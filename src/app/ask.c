@@ -98,7 +98,8 @@ static rc call(ask *q, net_call_opts *o, str path, net_response *ret, err *e) {
         o->header_count = 1;
     }
     o->cancel = q->cancel;
-    o->max_response_bytes = ANSWER_BYTES_MAX;
+    /* What is streamed is not kept here. */
+    o->max_response_bytes = o->on_part ? UINT64_MAX : (uint64_t)ANSWER_BYTES_MAX;
     if (o->timeout_ms == 0) o->timeout_ms = q->timeout_ms ? q->timeout_ms : DEFAULT_MS;
     if (o->idle_timeout_ms == 0)
         o->idle_timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_MS;

@@ -21,8 +21,8 @@ enum {
     NET_THREADS_MAX = 4,
     QUERY_QUEUE_MAX = 1024,
     TICK_MS = 1000,
-    TRIM_EVERY_TICKS = 5,
-    TRIM_BYTES = 4 << 20,
+    QUIET_TICKS = 3,
+    TRIM_EVERY_TICKS = 30,
     ADDRESS_BYTES_MAX = 300,
     ENGINE_MAGIC = 0x666c656e
 };
@@ -327,27 +327,47 @@ static void sample_rates(engine *g) {
     sys_lock_give(g->rate_lock);
 }
 
-/* What the heap keeps after a burst (of input, a compaction, a query) goes back to the system when
- * the resident memory has grown since the last time. malloc's own figure of free bytes does not do:
- * it counts pages that were given back already. */
-static void trim_heap(size_t *resident) {
-    size_t now = sys_resident_bytes();
-    if (now < *resident) *resident = now;
-    if (now < *resident + TRIM_BYTES) return;
+/* Counts everything that allocates. */
+static uint64_t activity(engine *g) {
+    intake_counts n;
+    workers_counts d, q;
+    store_stats st;
+    intake_count(g->intake, &n);
+    workers_count(g->decode, &d);
+    workers_count(g->query, &q);
+    g->store->ops->stats(g->store, &st);
+    return n.requests + d.jobs + q.jobs + st.compactions;
+}
+
+typedef struct trimmer {
+    uint64_t seen;         /* activity at the last tick */
+    unsigned quiet, since; /* ticks without activity; since the last trim */
+    bool dirty;            /* activity since the last trim */
+} trimmer;
+
+/* What the heap keeps after a burst (of input, a compaction, a query) goes back to the system: when
+ * it has been quiet for a moment, or from time to time when it never is. malloc's figures do not
+ * tell when it is worth it: they count pages as free that were given back already. */
+static void trim_heap(engine *g, trimmer *t) {
+    uint64_t now = activity(g);
+    t->quiet = now == t->seen ? t->quiet + 1 : 0;
+    t->dirty |= now != t->seen;
+    t->seen = now;
+    t->since++;
+    if (!t->dirty || (t->quiet < QUIET_TICKS && t->since < TRIM_EVERY_TICKS)) return;
     sys_heap_trim();
-    *resident = sys_resident_bytes();
+    t->dirty = false;
+    t->since = 0;
 }
 
 static void tick(void *ctx) {
     engine *g = ctx;
     void *nothing;
-    size_t resident = sys_resident_bytes();
-    for (uint64_t n = 1;; n++) {
-        rc code = sys_queue_pop_wait(g->ticker_stop, TICK_MS, &nothing);
-        if (code == RC_END) return;
+    trimmer trim = {.dirty = true};
+    while (sys_queue_pop_wait(g->ticker_stop, TICK_MS, &nothing) != RC_END) {
         sample_rates(g);
         self_flush(g->self);
-        if (n % TRIM_EVERY_TICKS == 0) trim_heap(&resident);
+        trim_heap(g, &trim);
     }
 }
 

@@ -93,16 +93,6 @@ void sys_process_stat(sys_process_stats *ret) {
     ret->heap_mapped_bytes = heap.hblkhd;
 }
 
-size_t sys_resident_bytes(void) {
-    char text[256];
-    str rest = read_small("/proc/self/statm", text, sizeof text), field;
-    uint64_t pages;
-    long page = sysconf(_SC_PAGESIZE);
-    bool fits =
-        str_next(&rest, ' ', &field) && str_next(&rest, ' ', &field) && num_u64(field, &pages);
-    return fits && page > 0 ? (size_t)pages * (size_t)page : 0;
-}
-
 int64_t sys_process_id(void) { return getpid(); }
 
 bool sys_process_alive(int64_t pid) {

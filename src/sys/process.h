@@ -15,7 +15,6 @@ typedef struct sys_process_stats {
 } sys_process_stats;
 
 void sys_process_stat(sys_process_stats *ret); /* what cannot be read is 0 */
-size_t sys_resident_bytes(void);               /* cheap; 0 when it cannot be read */
 int64_t sys_process_id(void);
 bool sys_process_alive(int64_t pid);
 /* New files and directories are for this user alone. */
