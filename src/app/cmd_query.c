@@ -243,7 +243,7 @@ static str sparkline(arena *mem, const double *v, size_t n, bool utf8) {
 
 static str number(arena *mem, double v) {
     if (isnan(v)) return S("-");
-    return str_fmt(mem, fabs(v) >= 1e15 || (v != 0 && fabs(v) < 1e-4) ? "%.4g" : "%.10g", v);
+    return str_fmt(mem, fabs(v) >= 1e15 || (v != 0 && fabs(v) < 1e-4) ? "%.4g" : "%.6g", v);
 }
 
 static rc put_matrix(question *x, const json_value *result, err *e) {
