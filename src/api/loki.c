@@ -12,7 +12,13 @@
 #include "base/num.h"
 #include "query/labels.h"
 
-enum { ENTRIES_MAX = 100000, ENTRIES_DEFAULT = 100, SERIES_SAMPLE = 200000, SERIES_MAX = 10000 };
+enum {
+    ENTRIES_MAX = 100000,
+    ENTRIES_DEFAULT = 100,
+    SERIES_SAMPLE = 2000,
+    SERIES_LABELS_MAX = 32,
+    SERIES_MAX = 10000
+};
 #define SECOND_NS INT64_C(1000000000)
 #define HOUR_NS   (INT64_C(3600) * SECOND_NS)
 
@@ -325,33 +331,68 @@ static void label_values(api_call *c) {
 
 /* --- series --- */
 
+/* Which labels streams have is learnt from the newest records; which of their values go together is
+ * then counted by the store on its columns, over the whole time. */
 typedef struct series_set {
     api_call *c;
     map64 seen;
     const resource *last;
     query_label *labels;
+    str names[SERIES_LABELS_MAX];
+    size_t name_count;
     bool full;
 } series_set;
 
-static rc take_series(void *ctx, unsigned worker, log_batch *b, err *e) {
+static rc learn_names(void *ctx, unsigned worker, log_batch *b, err *e) {
     series_set *s = ctx;
     (void)worker;
+    (void)e;
     s->last = NULL;
     for (size_t i = 0; i < b->count; i++) {
         const log_record *r = &b->rec[i];
         if (r->resource && r->resource == s->last && !r->service.n) continue;
         s->last = r->resource;
         size_t n = record_stream_labels(r, &s->c->mem, s->labels, LABELS_MAX);
-        labels_sort(s->labels, n);
-        bool added;
-        if (!map64_put(&s->seen, labels_hash(s->labels, n), &added)) {
-            s->full = true;
-            return RC_END;
+        for (size_t k = 0; k < n; k++) {
+            bool known = false;
+            for (size_t j = 0; j < s->name_count && !known; j++)
+                known = str_eq(s->names[j], s->labels[k].name);
+            if (known || s->name_count == SERIES_LABELS_MAX) continue;
+            s->names[s->name_count++] = str_dup(&s->c->mem, s->labels[k].name);
         }
-        if (added) api_put_labels(&s->c->w, s->labels, n);
     }
-    (void)e;
     return RC_OK;
+}
+
+static rc take_series(void *ctx, const log_count *count, err *e) {
+    series_set *s = ctx;
+    (void)e;
+    size_t n = 0;
+    for (size_t i = 0; i < s->name_count; i++) {
+        if (count->values[i].n) s->labels[n++] = (query_label){s->names[i], count->values[i]};
+    }
+    labels_sort(s->labels, n);
+    bool added;
+    if (!map64_put(&s->seen, labels_hash(s->labels, n), &added)) {
+        s->full = true;
+    } else if (added) {
+        api_put_labels(&s->c->w, s->labels, n);
+    }
+    return RC_OK;
+}
+
+static rc series_of(series_set *s, log_select *q, err *e) {
+    store *st = s->c->env->store;
+    api_call_common(s->c, &q->c);
+    log_select sample = *q;
+    sample.c.workers = 1;
+    sample.c.limit = SERIES_SAMPLE;
+    sample.c.order = SELECT_NEWEST_FIRST;
+    rc code = st->ops->logs(st, &sample, learn_names, s, &s->c->stats, e);
+    log_count_by by = {.labels = s->names, .label_count = s->name_count};
+    if (!code && s->name_count)
+        code = st->ops->count_logs(st, q, &by, take_series, s, &s->c->stats, e);
+    return code;
 }
 
 static void series(api_call *c) {
@@ -369,16 +410,9 @@ static void series(api_call *c) {
         bool given = false;
         code = times(c, api_now_ns(), &q.c.from_ns, &q.c.to_ns, &e);
         if (!code) code = selector(c, "match[]", i, &q.c, &given, &e);
-        bool run_it = !code && (given || i == 0);
-        if (run_it) {
-            api_call_common(c, &q.c);
-            q.c.workers = 1;
-            q.c.limit = SERIES_SAMPLE; /* streams of the newest records */
-            q.c.order = SELECT_NEWEST_FIRST;
-            code = c->env->store->ops->logs(c->env->store, &q, take_series, &set, &c->stats, &e);
-            if (code == RC_END) code = RC_OK;
-        }
-        if (!run_it) break;
+        if (code || (!given && i > 0)) break;
+        code = series_of(&set, &q, &e);
+        if (!given) break;
     }
     map64_release(&set.seen);
     json_write_array_end(&c->w);

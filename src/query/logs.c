@@ -2,10 +2,12 @@
  *
  * When the store evaluates everything, it gets the limit and the order and answers with exactly the
  * records. When stages are left for the pipe, nobody knows how many records have to be looked at:
- * time is then scanned in windows that grow, from the wanted end, until there are enough. Each
- * worker keeps the best `limit` records it saw, as copies in an arena of its own; when twice as
- * many have gathered, the worse half goes and the arena is changed for a fresh one. So memory is
- * bounded by the limit, whatever is scanned. */
+ * the store is asked for a few times the limit from the wanted end, then for more, then for
+ * everything (how records are spread over the time does not matter then, which windows of time
+ * would need). Each worker keeps the best `limit` records it saw, as copies in an arena of its own;
+ * when twice as many have gathered, the worse half goes and the arena is changed for a fresh one.
+ * So memory is bounded by the limit, whatever is scanned.
+ */
 #include "query/logs_int.h"
 
 #include <stdlib.h>
@@ -19,8 +21,10 @@ enum {
     DEFAULT_LIMIT = 100,
     LIMIT_MAX = 1 << 20,
     KEEP_ARENA_MAX = 1 << 30,
-    WINDOWS_FIRST = 64, /* the first window is this part of the time */
-    WINDOW_GROWTH = 4
+    FIRST_LOOK = 20, /* records asked for first, in limits, and at least ... */
+    FIRST_LOOK_MIN = 2000,
+    LOOK_GROWTH = 16,
+    LOOKS = 3 /* the last one is at everything */
 };
 
 typedef struct kept {
@@ -49,6 +53,7 @@ typedef struct logs_worker {
     VEC(stream) streams;
     map64 by_hash;
     uint64_t seq;
+    uint64_t seen; /* records since the look began */
     record_cache cache;
     const resource *last_resource; /* within a batch */
     uint32_t last_stream;
@@ -183,6 +188,7 @@ static rc on_batch(void *ctx, unsigned worker, log_batch *b, err *e) {
     if (!w->ready) worker_init(w, run->plan);
     w->cache = (record_cache){0};
     w->last_resource = NULL;
+    w->seen += b->count;
     for (size_t i = 0; i < b->count; i++) {
         if (!pipe_run(&w->pipe, &b->rec[i])) continue;
         rc c = keep(run, w, &b->rec[i], e);
@@ -191,7 +197,7 @@ static rc on_batch(void *ctx, unsigned worker, log_batch *b, err *e) {
     return RC_OK;
 }
 
-/* --- windows --- */
+/* --- looks --- */
 
 static size_t total_kept(const logs_run *run) {
     size_t n = 0;
@@ -199,46 +205,34 @@ static size_t total_kept(const logs_run *run) {
     return n;
 }
 
+/* Forgets what a look has kept: the next one sees it again. */
+static void start_again(logs_run *run) {
+    for (unsigned i = 0; i < run->worker_count; i++) {
+        logs_worker *w = &run->workers[i];
+        w->seen = 0;
+        if (!w->ready) continue;
+        w->kept.n = 0;
+        arena_reset(&w->arenas[0]);
+        arena_reset(&w->arenas[1]);
+    }
+}
+
 static rc scan(store *s, logs_run *run, log_select *q, select_stats *stats, err *e) {
-    if (run->plan->stage_count == 0) {
-        q->c.limit = run->limit;
-        q->c.order = run->oldest_first ? SELECT_OLDEST_FIRST : SELECT_NEWEST_FIRST;
-        return s->ops->logs(s, q, on_batch, run, stats, e);
-    }
-    store_stats have = {0};
-    s->ops->stats(s, &have);
-    int64_t from = q->c.from_ns, to = q->c.to_ns;
-    bool everything = from == 0 && to == 0;
-    int64_t first = have.signal[SIGNAL_LOGS].first_ns, last = have.signal[SIGNAL_LOGS].last_ns;
-    if (first == TS_NONE || last == TS_NONE || last <= first) {
-        return s->ops->logs(s, q, on_batch, run, stats, e); /* empty, or a single moment */
-    }
-    int64_t low = everything ? first : MAX(from, first);
-    int64_t high = everything ? last + 1 : MIN(to, last + 1);
-    if (everything) {
-        from = INT64_MIN;
-        to = INT64_MAX;
-    }
-    int64_t width = high > low ? (high - low) / WINDOWS_FIRST + 1 : 1;
-    /* The outer edges are the query's own: records at odd times are in the first and last window.
-     */
-    int64_t edge = run->oldest_first ? low : high;
-    int64_t done = run->oldest_first ? from : to;
-    for (;;) {
-        bool rest = run->oldest_first ? edge > high - width : edge < low + width;
-        if (run->oldest_first) {
-            edge = rest ? to : edge + width;
-            q->c.from_ns = done;
-            q->c.to_ns = edge;
-        } else {
-            edge = rest ? from : edge - width;
-            q->c.from_ns = edge;
-            q->c.to_ns = done;
-        }
-        done = edge;
+    select_order order = run->oldest_first ? SELECT_OLDEST_FIRST : SELECT_NEWEST_FIRST;
+    uint64_t look = MAX((uint64_t)run->limit * FIRST_LOOK, (uint64_t)FIRST_LOOK_MIN);
+    if (run->plan->stage_count == 0) look = run->limit;
+    for (int i = 0;; i++) {
+        bool last = i == LOOKS - 1;
+        q->c.limit = last ? 0 : look;
+        q->c.order = last ? SELECT_ANY : order;
         rc c = s->ops->logs(s, q, on_batch, run, stats, e);
-        if (c || rest || stats->partial || total_kept(run) >= run->limit) return c;
-        width *= WINDOW_GROWTH;
+        if (c || last || run->plan->stage_count == 0) return c;
+        if (stats->partial || total_kept(run) >= run->limit) return RC_OK;
+        uint64_t seen = 0;
+        for (unsigned w = 0; w < run->worker_count; w++) seen += run->workers[w].seen;
+        if (seen < look) return RC_OK; /* there are no more */
+        start_again(run);
+        look *= LOOK_GROWTH;
     }
 }
 

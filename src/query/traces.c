@@ -1,8 +1,8 @@
 /* traces.c - searching traces and putting one together.
  *
- * A search looks at matching spans from the newest on, in windows of time that grow until there are
- * enough traces, so it opens few blocks when many traces match. Workers summarise on their own and
- * are added up.
+ * A search asks the store for some of the newest matching spans, then for more, then for all, until
+ * there are enough traces: so it opens few blocks when many traces match. Workers summarise on
+ * their own and are added up.
  *
  * A trace's spans may come from machines whose clocks differ, may lack parents, and (from broken or
  * hostile senders) may name each other as parents in a circle, or share an id. The tree is made so
@@ -21,8 +21,10 @@ enum {
     TRACES_MAX = 100000,      /* of one search, summarised at a time */
     TRACE_SPANS_MAX = 200000, /* of one trace; beyond: partial */
     SERVICES_MAX = 16,        /* told apart exactly */
-    WINDOWS_FIRST = 64,
-    WINDOW_GROWTH = 4,
+    FIRST_LOOK = 50,          /* spans asked for first, in limits, and at least ... */
+    FIRST_LOOK_MIN = 1000,
+    LOOK_GROWTH = 16,
+    LOOKS = 3, /* the last one is at everything */
     SEARCH_ARENA_MAX = 256 << 20
 };
 
@@ -134,6 +136,7 @@ typedef struct search_worker {
     map64 by_id;
     VEC(sketch) traces;
     arena names;
+    uint64_t seen;
     bool cut;
 } search_worker;
 
@@ -217,6 +220,7 @@ static rc on_spans(void *ctx, unsigned worker, const telemetry *t, err *e) {
     MUST(worker < se->count);
     search_worker *w = &se->workers[worker];
     if (!w->ready) search_worker_init(w);
+    w->seen += t->spans.count;
     for (size_t i = 0; i < t->spans.count; i++) {
         sketch *k = sketch_of(w, t->spans.rec[i].trace_id);
         if (k) add_span(k, &t->spans.rec[i], &w->names);
@@ -278,31 +282,23 @@ static int newest_trace(const void *a, const void *b) {
 }
 
 static rc scan(store *s, search *se, span_select *q, size_t limit, select_stats *stats, err *e) {
-    store_stats have = {0};
-    s->ops->stats(s, &have);
-    int64_t from = q->c.from_ns, to = q->c.to_ns;
-    bool everything = from == 0 && to == 0;
-    int64_t first = have.signal[SIGNAL_SPANS].first_ns, last = have.signal[SIGNAL_SPANS].last_ns;
-    bool known = first != TS_NONE && last != TS_NONE && last > first;
-    if (!known || q->trace_id) {
+    uint64_t look = MAX((uint64_t)limit * FIRST_LOOK, (uint64_t)FIRST_LOOK_MIN);
+    for (int i = q->trace_id ? LOOKS - 1 : 0;; i++) {
+        bool last = i == LOOKS - 1;
+        q->c.limit = last ? 0 : look;
+        q->c.order = last ? SELECT_ANY : SELECT_NEWEST_FIRST;
         rc c = s->ops->spans(s, q, on_spans, se, stats, e);
+        uint64_t seen = 0;
+        for (unsigned w = 0; w < se->count; w++) seen += se->workers[w].seen;
         merge_workers(se, stats);
-        return c;
-    }
-    int64_t low = everything ? first : MAX(from, first),
-            high = everything ? last + 1 : MIN(to, last + 1);
-    int64_t width = high > low ? (high - low) / WINDOWS_FIRST + 1 : 1;
-    int64_t done = everything ? INT64_MAX : to, edge = high;
-    for (;;) {
-        bool rest = edge < low + width;
-        edge = rest ? (everything ? INT64_MIN : from) : edge - width;
-        q->c.from_ns = edge;
-        q->c.to_ns = done;
-        done = edge;
-        rc c = s->ops->spans(s, q, on_spans, se, stats, e);
-        merge_workers(se, stats);
-        if (c || rest || stats->partial || se->workers[0].traces.n >= limit) return c;
-        width *= WINDOW_GROWTH;
+        /* fewer than asked for: there are no more */
+        if (c || last || stats->partial || seen < look || se->workers[0].traces.n >= limit)
+            return c;
+        for (unsigned w = 0; w < se->count; w++) {
+            search_worker_release(&se->workers[w]);
+            se->workers[w] = (search_worker){0};
+        }
+        look *= LOOK_GROWTH;
     }
 }
 
