@@ -25,7 +25,7 @@
 #include "store/column_int.h"
 
 enum { I_CONST = 0, I_FOR, I_DELTA, I_HYBRID, I_BYTE, I_DICT, I_RUNS, I_BLOB };
-enum { SAMPLE_MAX = 4096, SAMPLE_PIECES = 8, DICT_MAX = 256, ANS_MIN = 24 };
+enum { SAMPLE_MAX = 4096, SAMPLE_PIECES = 8, DICT_MAX = 256, ANS_MIN = 24, NESTED_MAX = 4 };
 
 /* What the costs are computed from. */
 typedef struct int_stats {
@@ -226,7 +226,7 @@ static uint8_t choose(col_ctx *x, const uint64_t *sv, size_t sn, const int_stats
         }                                                                                          \
     } while (0)
     int_stats s = stats_of(sv, sn);
-    if (s.runs * 4 < sn) TRY(I_RUNS, s.runs * (bits + 10) / 8 + 10);
+    if (s.runs * 4 < sn && x->nested < NESTED_MAX) TRY(I_RUNS, s.runs * (bits + 10) / 8 + 10);
     if (sn >= ANS_MIN) {
         if (bits <= 8) {
             TRY(I_BYTE, byte_cost(sv, sn, all->min));
@@ -240,7 +240,7 @@ static uint8_t choose(col_ctx *x, const uint64_t *sv, size_t sn, const int_stats
             }
         }
     }
-    if (sn >= 4 && x->level > 0) {
+    if (sn >= 4 && x->nested < NESTED_MAX) {
         arena_mark m = arena_save(&x->mem);
         uint64_t *d = arena_try_raw(&x->mem, sn * 2 * sizeof *d, 8);
         if (d) {
@@ -286,9 +286,13 @@ bool col_x_put_u64(col_ctx *x, buf *out, const uint64_t *v, size_t count) {
         uint64_t dict[DICT_MAX];
         if (enc == I_DICT && distinct_of(v, count, dict, NULL) > DICT_MAX) enc = I_HYBRID;
     }
+    bool ok;
     switch (enc) {
     case I_DELTA:
-        return put_delta(x, out, v, count);
+        x->nested++;
+        ok = put_delta(x, out, v, count);
+        x->nested--;
+        return ok;
     case I_HYBRID:
         return put_hybrid(x, out, v, count, s.min);
     case I_BYTE:
@@ -296,7 +300,10 @@ bool col_x_put_u64(col_ctx *x, buf *out, const uint64_t *v, size_t count) {
     case I_DICT:
         return put_dict(x, out, v, count);
     case I_RUNS:
-        return put_runs(x, out, v, count, s.runs);
+        x->nested++;
+        ok = put_runs(x, out, v, count, s.runs);
+        x->nested--;
+        return ok;
     case I_BLOB:
         return put_blob(x, out, v, count, &s);
     default:

@@ -7,7 +7,7 @@
 #include "base/num.h"
 #include "store/column.h"
 
-enum { COL_DEPTH_MAX = 6, COL_VALUES_MAX = 1 << 24 };
+enum { COL_DEPTH_MAX = 16, COL_VALUES_MAX = 1 << 24 };
 
 /* --- reading: nothing is read beyond `end`; a short text sets `bad`, and what is read is 0 --- */
 typedef struct col_reader {
@@ -117,6 +117,7 @@ typedef struct col_ctx {
     void *cctx, *dctx; /* ZSTD_CCtx, ZSTD_DCtx */
     int level;         /* 0 fast, 1 small */
     bool no_zstd;      /* the caller compresses what several columns make */
+    unsigned nested;   /* integer columns being written around the present one */
 } col_ctx;
 
 enum { COL_SCRATCH_MAX = 1 << 30 };
@@ -159,6 +160,14 @@ MUST_CHECK bool col_x_put_u64_piece(col_ctx *x, buf *out, const uint64_t *v, siz
 MUST_CHECK bool col_x_put_str(col_ctx *x, buf *out, const str *v, size_t count);
 MUST_CHECK rc col_x_get_str(col_ctx *x, str col, size_t count, arena *mem, str *to, unsigned depth,
                             err *e);
+
+/* Texts in fields of texts (depth > 0) are not taken apart again. */
+MUST_CHECK bool col_x_put_texts(col_ctx *x, buf *out, const str *v, size_t count, unsigned depth);
+
+/* --- texts of few patterns (colpattern.c) --- */
+MUST_CHECK bool pattern_put(col_ctx *x, buf *out, const str *v, size_t n, unsigned depth);
+MUST_CHECK rc pattern_get(col_ctx *x, col_reader *r, size_t n, arena *mem, str *to, unsigned depth,
+                          err *e);
 
 #define COL_DAMAGED(e, what) FAIL((e), RC_CORRUPT, "column: %s", (what))
 
