@@ -41,6 +41,23 @@ def span_request(trace="0af7651916cd43dd8448eb211c80319c", start_ns=None):
                  status={"code": 2, "message": "card refused"})]}]}]}
 
 
+def metrics_request(now=None):
+    now = now or time.time_ns()
+
+    def resource(name, factor):
+        points = [{"timeUnixNano": str(now - (60 - i) * 10 * NS), "asDouble": i * factor,
+                   "attributes": [{"key": "queue", "value": {"stringValue": "orders"}}]} for i in range(60)]
+        times = {"startTimeUnixNano": str(now - 700 * NS), "timeUnixNano": str(now - 5 * NS)}
+        return {"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": name}}]},
+                "scopeMetrics": [{"scope": {"name": "m"}, "metrics": [
+                    {"name": "queue.depth", "unit": "1", "gauge": {"dataPoints": points}},
+                    {"name": "requests", "sum": {"aggregationTemporality": 2, "isMonotonic": True,
+                                                 "dataPoints": [{**times, "asInt": "42"}]}},
+                    {"name": "latency", "unit": "s", "histogram": {"aggregationTemporality": 2, "dataPoints": [
+                        {**times, "count": "3", "sum": 1.5, "bucketCounts": ["1", "2", "0"], "explicitBounds": [0.5, 1]}]}}]}]}
+    return {"resourceMetrics": [resource("shop", 1), resource("checkout", 2.5)]}
+
+
 class ServeCase(harness.Case):
     def serve(self, *settings, **kw):
         server = Server(self.dir, "self.logs=false", "self.trace_one_in=0", *settings, **kw)
@@ -316,6 +333,7 @@ class Filled(ServeCase):
         self.accept(server, "/v1/logs", log_request([f"user {i} logged in" for i in range(50)]))
         self.accept(server, "/v1/logs", log_request(["payment failed: timeout after 30s"], "checkout", severity=17))
         self.accept(server, "/v1/traces", span_request())
+        self.accept(server, "/v1/metrics", metrics_request())
 
     def both(self, server, *args):
         """The command's answer from the running server, and from its files after it has stopped: equal."""
@@ -331,7 +349,7 @@ class Commands(Filled):
     def test_export_and_import_round_trip(self):
         server = self.serve()
         self.fill(server)
-        first = {s: server.command("export", "--signal", s, "-q").stdout for s in ("logs", "traces")}
+        first = {s: server.command("export", "--signal", s, "-q").stdout for s in ("logs", "traces", "metrics")}
         for s, data in first.items():
             self.assertGreater(len(data), 100, s)
         other = Server(self.dir / "other", "self.logs=false", "self.trace_one_in=0")
@@ -347,8 +365,10 @@ class Commands(Filled):
             self.assertEqual(again, data, s)
         flat = [json.loads(x) for s in first
                 for x in server.command("export", "--format", "ndjson", "--signal", s, "-q").stdout.splitlines()]
-        self.assertEqual(len(flat), 54)
-        self.assertEqual({x["service"] for x in flat}, {"shop", "checkout"})
+        self.assertEqual(len(flat), 54 + 124)
+        services = {x["resource"]["service.name"] for x in flat}
+        self.assertEqual(services, {"shop", "checkout"})
+        self.assertEqual({x["value"] for x in flat if x.get("name") == "requests"}, {42})
         only = server.command("export", "--format", "ndjson", "--service", "checkout", "--signal", "logs").stdout
         self.assertEqual(len(only.splitlines()), 1)
         proto = server.command("export", "--format", "otlp-proto", "--signal", "logs", "-q").stdout
@@ -368,9 +388,10 @@ class Commands(Filled):
         self.fill(server)
         status = json.loads(server.command("status", "--json").stdout)
         otlp = next(r for r in status["receivers"] if r["name"] == "otlp")
-        self.assertEqual((otlp["records"], otlp["accepted"], otlp["rejected"], otlp["refused"]), (54, 54, 0, 0))
+        self.assertEqual((otlp["records"], otlp["accepted"], otlp["rejected"], otlp["refused"]), (178, 178, 0, 0))
         self.assertEqual(status["store"]["logs"]["records"], 51)
         self.assertEqual(status["cardinality"]["services"], 2)
+        self.assertEqual(status["store"]["metrics"]["records"], 124)
         text = server.command("status").stdout.decode()
         self.assertRegex(text, r"logs +51 ")
         self.assertIn("compacted", server.command("compact").stdout.decode())
@@ -455,6 +476,18 @@ class Asking(Filled):
         self.assertEqual(done.returncode, 3)
         self.assertIn(b"no span of trace", done.stderr)
 
+    def test_query_metrics(self):
+        server = self.serve()
+        self.fill(server)
+        out = server.command("query", "metrics", "queue.depth", "--by", "service_name", "--since", "5m", "--json").stdout
+        last = {s["metric"]["service_name"]: s["values"][-1][1] for s in json.loads(out)["data"]["result"]}
+        self.assertEqual(last, {"shop": "59", "checkout": "147.5"})
+        text = server.command("query", "metrics", "sum(queue_depth)", "--since", "5m").stdout.decode()
+        self.assertRegex(text, r"\{\} +\d+ .* 206\.5 ")
+        done = server.command("query", "metrics", "sum(queue_depth", check=False)
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
+        self.assertEqual(server.command("query", "metrics", "nothing").stdout, b"no series\n")
+
     def test_tail(self):
         server = self.serve()
         tail = subprocess.Popen([harness.PROGRAM, "tail", "--service", "checkout", "--json", "--data", server.data],
@@ -489,6 +522,58 @@ class Asking(Filled):
         self.assertEqual(json.loads(done.stdout)["why_undetermined"], "no_records")
         done = server.command("analyze", "--baseline", "x.log", check=False)
         self.assertEqual(done.returncode, 2)
+
+
+class Limits(ServeCase):
+    def post(self, server, data, **headers):
+        return server.request("POST", "/v1/logs", data, {"Content-Type": "application/json", **headers})
+
+    def test_what_never_fits_and_what_does_not_fit_now(self):
+        server = self.serve("limits.memory=16MiB", "limits.body=32MiB")
+        large = json.dumps(log_request(["x" * (20 << 20)]))
+        status, headers, _ = self.post(server, large)
+        self.assertEqual((status, "retry-after" in headers), (413, False))
+        conn = http.client.HTTPConnection(*server.host_port("otlp_http"), timeout=60)
+        conn.putrequest("POST", "/v1/logs")
+        conn.putheader("Content-Type", "application/json")
+        conn.putheader("Content-Length", str(33 << 20))
+        conn.endheaders()  # answered before the body
+        self.assertEqual(conn.getresponse().status, 413)
+        conn.close()
+        answers = []
+
+        def send():
+            answers.append(self.post(server, json.dumps(log_request(["y" * (7 << 20)]))))
+        threads = [threading.Thread(target=send) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertLessEqual({status for status, _, _ in answers}, {200, 503})
+        for status, headers, _ in answers:
+            self.assertEqual("retry-after" in headers, status == 503)
+        stored = sum(status == 200 for status, _, _ in answers)
+        figures = json.loads(server.command("status", "--json").stdout)
+        self.assertEqual(figures["ingest"]["stored"]["logs"], stored)
+        self.assertEqual(figures["ingest"]["memory_bytes"], 0)
+        self.assertEqual(figures["ingest"]["refused_batches"]["too_large"], 1)
+        self.accept(server, "/v1/logs", log_request(["fits"]))
+
+    def test_many_distinct_values_and_shapes(self):
+        """What differs in every record costs disk, not memory."""
+        server = self.serve()
+        before = server.memory_bytes()
+        for part in range(20):
+            records = [{"timeUnixNano": str(time.time_ns()), "body": {"stringValue": f"w{part}x{i} " * (1 + i % 7) + "done"},
+                        "attributes": [{"key": f"k{part}.{i % 500}", "value": {"stringValue": f"{part}-{i}"}}]}
+                       for i in range(2000)]
+            resources = [{"resource": {"attributes": [{"key": "service.name", "value": {"stringValue": f"s{part}.{i}"}}]},
+                          "scopeLogs": [{"logRecords": records[i::100]}]} for i in range(100)]
+            self.accept(server, "/v1/logs", {"resourceLogs": resources})
+        figures = json.loads(server.command("status", "--json").stdout)
+        self.assertEqual(figures["ingest"]["stored"]["logs"], 40000)
+        self.assertEqual(figures["cardinality"]["services"], 2000)
+        self.assertLess(server.memory_bytes() - before, 150 << 20)
 
 
 class OwnTelemetry(ServeCase):
