@@ -20,7 +20,10 @@ enum { CHUNK_BYTES = 4096 };
 
 static net_chunk *chunk_add(net_out *o, size_t room) {
     net_chunk *c = mem_try_raw(sizeof *c + room);
-    MUST(c && "out of memory");
+    if (!c) {
+        o->failed = true;
+        return NULL;
+    }
     *c = (net_chunk){.p = (char *)(c + 1), .cap = room};
     if (o->last)
         o->last->next = c;
@@ -31,9 +34,10 @@ static net_chunk *chunk_add(net_out *o, size_t room) {
 }
 
 void net_out_put(net_out *o, str s) {
-    if (s.n == 0) return;
+    if (s.n == 0 || o->failed) return;
     net_chunk *c = o->last;
     if (!c || c->outside || s.n > c->cap - c->n) c = chunk_add(o, MAX(s.n, (size_t)CHUNK_BYTES));
+    if (!c) return;
     memcpy(c->p + c->n, s.p, s.n);
     c->n += s.n;
     o->bytes += s.n;
@@ -44,7 +48,11 @@ void net_out_take(net_out *o, char *p, size_t at, size_t n) {
         mem_free(p);
         return;
     }
-    net_chunk *c = chunk_add(o, 0);
+    net_chunk *c = o->failed ? NULL : chunk_add(o, 0);
+    if (!c) {
+        mem_free(p);
+        return;
+    }
     c->p = p;
     c->at = at;
     c->n = c->cap = n;
@@ -90,8 +98,7 @@ void net_out_release(net_out *o) {
 
 void net_site_init(net_site *s, net_config *cfg) {
     *s = (net_site){.cfg = cfg, .date_s = -1};
-    s->scratch = mem_try_raw(NET_SCRATCH_BYTES);
-    MUST(s->scratch && "out of memory");
+    s->scratch = mem_alloc(NET_SCRATCH_BYTES);
 }
 
 void net_site_release(net_site *s) {
@@ -204,8 +211,14 @@ void net_conn_room(net_conn *c, char **ret_p, size_t *ret_n) {
         MUST(*ret_n > 0 && *ret_n <= r->body.cap - r->body.n);
         return;
     }
+    /* Where headers are expected little is read, so that a body that follows goes straight into its
+     * place; while a request runs, what may still be kept. */
     *ret_p = c->site->scratch;
     *ret_n = NET_SCRATCH_BYTES;
+    if (c->proto == NET_PROTO_NEW || (c->proto == NET_PROTO_H1 && c->state == H1_HEAD))
+        *ret_n = NET_HEAD_READ_BYTES;
+    else if (c->proto == NET_PROTO_H1 && c->state == H1_BUSY && !c->linger)
+        *ret_n = NET_PENDING_MAX_BYTES;
 }
 
 /* Protocol unknown: gathers until the bytes are the preface, or cannot be. */
@@ -300,6 +313,7 @@ void net_conn_retry(net_conn *c) {
 
 void net_conn_produce(net_conn *c) {
     if (c->proto == NET_PROTO_H2 && !c->dead) h2_produce(c);
+    if (c->out.failed) c->dead = true;
 }
 
 void net_conn_sent(net_conn *c, size_t n) {

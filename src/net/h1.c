@@ -131,7 +131,7 @@ void h1_stream_begin(net_request *r) {
     put_headers(c, r);
     if (r->http_version != 10) put(c, S("\r\nTransfer-Encoding: chunked"));
     put(c, S("\r\n\r\n"));
-    c->out.last->cap = c->out.last->n; /* chunks of output belong to one stream */
+    if (c->out.last) c->out.last->cap = c->out.last->n; /* chunks of output belong to one stream */
     net_conn_dirty(c);
 }
 
@@ -151,7 +151,9 @@ void h1_stream_part(net_request *r, str part) {
     if (r->http_version != 10) put(c, S("\r\n"));
     /* Once the last chunk of it is sent the stream has its room back. */
     net_chunk *last = c->out.last;
-    if (last->stream == r->stream) {
+    if (!last || c->out.failed) {
+        net_stream_sent(r->stream, part.n); /* the connection ends */
+    } else if (last->stream == r->stream) {
         last->stream_bytes += part.n;
     } else {
         atomic_fetch_add(&r->stream->refs, 1);

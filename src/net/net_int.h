@@ -26,7 +26,8 @@ typedef struct net_stream net_stream;
 
 enum {
     NET_SCRATCH_BYTES = 128 << 10,    /* read at once, when not straight into a body */
-    NET_PENDING_MAX_BYTES = 64 << 10, /* pipelined bytes kept while a request runs */
+    NET_PENDING_MAX_BYTES = 16 << 10, /* pipelined bytes kept while a request runs */
+    NET_HEAD_READ_BYTES = 16 << 10,   /* read at once while headers are expected */
     NET_OUT_HIGH_BYTES = 256 << 10,   /* HTTP/2 frames are made while less than this waits */
     NET_OUT_STOP_BYTES = 1 << 20,     /* nothing is read while more than this waits to be sent */
     NET_LINGER_BYTES = 8 << 20,       /* thrown away after a refusal, so that the answer is seen */
@@ -140,6 +141,7 @@ struct net_chunk {
 typedef struct net_out {
     net_chunk *first, *last;
     size_t bytes; /* not sent */
+    bool failed;  /* out of memory: what follows is lost, the connection must end */
 } net_out;
 
 void net_out_put(net_out *o, str s);                         /* copies */
@@ -159,7 +161,7 @@ struct net_stream {
     atomic_uint_fast64_t buffered_bytes;
     uint64_t max_buffered_bytes;
     atomic_bool gone;
-    void *lock, *cond; /* uv_mutex_t, uv_cond_t; made by stream.c */
+    void *lock, *cond; /* uv_mutex_t, uv_cond_t; of stream.c */
 };
 
 typedef enum net_msg_kind { NET_MSG_REPLY, NET_MSG_BEGIN, NET_MSG_PART, NET_MSG_END } net_msg_kind;
@@ -202,7 +204,7 @@ struct net_request {
     net_header_line *headers;
     size_t header_count;
     size_t header_bytes;
-    bool has_path, overflow; /* overflow: more headers than allowed */
+    bool overflow; /* more headers than allowed */
     const net_route *route;
     net_role role;
     int http_version;
@@ -215,7 +217,6 @@ struct net_request {
     uint64_t wire_bytes, unpacked_bytes, response_bytes;
     int64_t start_ns, deadline_ns, body_start_ns, last_body_ns;
     int cancel; /* atomic access */
-    bool form_ready;
 
     /* holds: freed when both are gone */
     bool handler_holds, conn_holds;
@@ -297,7 +298,7 @@ struct net_conn {
     net_out out;
     net_request *requests;                 /* list */
     unsigned request_count, handler_count; /* in the list; with their handlers */
-    bool is_dirty, eof, closing, dead, draining, linger, in_input, waiting;
+    bool is_dirty, eof, closing, dead, draining, linger, in_input;
     bool handshaking, wire_waits; /* TLS: wire_waits: records are not sent yet */
     int64_t last_in_ns, last_out_ns, idle_since_ns, head_since_ns, linger_since_ns;
     uint64_t linger_bytes;

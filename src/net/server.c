@@ -26,6 +26,7 @@ enum {
     LOOPS_MAX = 64,
     LISTENS_MAX = 16,
     TLS_READ_BYTES = 64 << 10,
+    KEEPALIVE_S = 60,
 };
 
 typedef struct net_loop net_loop;
@@ -373,7 +374,8 @@ static void conn_begin(net_loop *l, tcp_conn *t, const listener *from) {
     char peer[80];
     net_site_now(&l->site);
     peer_name(&t->tcp, peer, sizeof peer);
-    IGNORE(uv_tcp_nodelay(&t->tcp, 1)); /* a wish */
+    IGNORE(uv_tcp_nodelay(&t->tcp, 1));                /* a wish */
+    IGNORE(uv_tcp_keepalive(&t->tcp, 1, KEEPALIVE_S)); /* finds peers that vanished */
     t->conn = net_conn_new(&l->site, from->group, str_c(peer));
     t->conn->transport = t;
     if (!tls_begin(l, t, from)) t->conn->dead = true;

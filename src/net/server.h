@@ -149,7 +149,8 @@ int net_grpc_status(rc code);
 
 /* A streamed answer: headers at once, then parts, then the end. net_stream_write returns RC_AGAIN
  * when the client is slow and max_buffered_bytes are waiting (nothing was taken), RC_CANCELLED when
- * it is gone. Any one thread. */
+ * it is gone. Any one thread. When net_stream_begin fails (no memory) nothing was sent: answer with
+ * net_reply_err. */
 MUST_CHECK rc net_stream_begin(net_request *r, const net_reply_opts *o, size_t max_buffered_bytes);
 MUST_CHECK rc net_stream_write(net_request *r, str part);
 /* Waits (at most timeout_ms) until there is room again. Not on a loop thread. */

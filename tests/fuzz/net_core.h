@@ -44,10 +44,11 @@ static inline void core_hold(void *ctx, net_request *r) {
 
 static inline void core_stream(void *ctx, net_request *r) {
     (void)ctx;
-    if (net_stream_begin(r, &(net_reply_opts){0}, 64) == RC_OK) {
-        for (int i = 0; i < 3; i++)
-            IGNORE(net_stream_write(r, S("a part of the answer"))); /* full or gone */
+    if (net_stream_begin(r, &(net_reply_opts){0}, 64) != RC_OK) {
+        net_reply_err(r, &(err){.code = RC_AGAIN});
+        return;
     }
+    for (int i = 0; i < 3; i++) IGNORE(net_stream_write(r, S("a part"))); /* full or gone */
     net_stream_end(r, NULL);
 }
 

@@ -310,6 +310,9 @@ static void h1_refuses_smuggling(void **state) {
                      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
         {400,
          S_INIT("POST /echo HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")},
+        {400, S_INIT("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0b"
+                     "chunked\r\n\r\n")},
+        {400, S_INIT("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\x0c\r\n\r\nabcd")},
         {400, S_INIT("GET /hello HTTP/1.1\r\n\r\n")},
         {400, S_INIT("GET /hello HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n")},
         {400, S_INIT("GET /hello HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n")},
