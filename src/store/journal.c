@@ -298,14 +298,23 @@ static void damaged(walk *w, uint64_t from, uint64_t to, uint64_t records, const
 
 /* The last commit has all its bytes and some are wrong. A process that is killed leaves a shorter
  * file; a power failure may leave this, and so may a bad disk. Whether it was acknowledged cannot
- * be known: it is not served, and it stays in the file, counted and named. */
+ * be known: it is not served, and it stays in the file, counted and named. Sealing such a journal
+ * disowns it: the end record has the number and the chain that would have been its own. */
 static void keep_damaged_end(walk *w, uint64_t at, const commit_header *h) {
     damaged(w, at, at + h->bytes, h->records,
             "the last commit is damaged; perhaps it was never acknowledged");
     w->f.end = at + h->bytes;
-    w->f.sequence = h->sequence;
-    w->f.chain = h->checksum;
-    w->chained = true;
+}
+
+static rc is_disowned(walk *w, uint64_t behind, bool *ret, err *e) {
+    char head[COMMIT_HEADER_BYTES];
+    commit_header end;
+    *ret = false;
+    if (w->r->bytes - behind < sizeof head) return RC_OK;
+    rc code = format_read(w->r->fs, w->r->fd, behind, head, sizeof head, e);
+    *ret = !code && format_get_commit(head, &end) && end.blocks == 0 &&
+           end.sequence == w->f.sequence + 1 && end.chain == w->f.chain;
+    return code;
 }
 
 /* What is at `at` is no whole commit: skip to the next one, or it is the tail. With a good header
@@ -345,13 +354,17 @@ static rc take_commit(walk *w, uint64_t *at, const commit_header *h, err *e) {
             code = is_last(w, behind, h, &last, e);
         if (!code && last) code = check_payloads(w, h, false, e);
         if (code == RC_CORRUPT) {
-            if (behind == r->bytes) {
+            bool disowned;
+            code = is_disowned(w, behind, &disowned, e);
+            if (code) return code;
+            if (disowned || behind == r->bytes) {
                 keep_damaged_end(w, *at, h);
+                *at = behind;
             } else {
                 w->f.torn_bytes = r->bytes - *at;
                 w->f.torn_records = h->records;
+                *at = r->bytes;
             }
-            *at = r->bytes;
             return RC_OK;
         }
         if (!code && r->check_all && !last) {
