@@ -409,3 +409,162 @@ void block_list_release(block_list *l) {
     for (size_t i = 0; i < l->count; i++) mem_free(l->bytes[i]);
     l->count = 0;
 }
+
+/* ---- profiles ---- */
+
+#define LIST(mem, T, n) ((T *)arena_bytes(mem, sizeof(T) * ((n) + (size_t)1), 8))
+
+static const uint32_t *gen_refs(arena *mem, rng *r, uint32_t max, uint32_t count, uint32_t *n) {
+    *n = max ? (uint32_t)rng_below(r, count + 1) : 0;
+    uint32_t *v = LIST(mem, uint32_t, *n);
+    for (uint32_t i = 0; i < *n; i++) v[i] = (uint32_t)rng_below(r, max);
+    return v;
+}
+
+static void gen_tables(telemetry *t, rng *r) {
+    enum { N = 20 };
+    arena *mem = &t->mem;
+    profile_batch *b = &t->profiles;
+    profile_attr *attrs = LIST(mem, profile_attr, N);
+    profile_mapping *mappings = LIST(mem, profile_mapping, N);
+    profile_function *functions = LIST(mem, profile_function, N);
+    profile_location *locations = LIST(mem, profile_location, N);
+    profile_stack *stacks = LIST(mem, profile_stack, N);
+    profile_link *links = LIST(mem, profile_link, N);
+    attrs[0].attr.type = ATTR_EMPTY;
+    for (uint32_t i = 1; i < N; i++) {
+        attrs[i].attr = gen_attr(mem, r);
+        attrs[i].unit = rng_below(r, 2) ? S("bytes") : S("");
+        mappings[i].start = rng_u64(r);
+        mappings[i].limit = rng_below(r, 3);
+        mappings[i].file = gen_text(mem, r);
+        mappings[i].attrs = gen_refs(mem, r, N, 3, &mappings[i].attr_count);
+        functions[i] = (profile_function){gen_text(mem, r), gen_text(mem, r), gen_text(mem, r),
+                                          (int64_t)rng_below(r, 100) - 1};
+        locations[i].mapping = (uint32_t)rng_below(r, N);
+        locations[i].address = rng_u64(r) >> rng_below(r, 64);
+        locations[i].line_count = (uint32_t)rng_below(r, 3);
+        profile_frame_line *lines = LIST(mem, profile_frame_line, locations[i].line_count);
+        for (uint32_t k = 0; k < locations[i].line_count; k++)
+            lines[k] = (profile_frame_line){(uint32_t)rng_below(r, N), (int64_t)rng_below(r, 900),
+                                            (int64_t)rng_below(r, 3)};
+        locations[i].lines = lines;
+        locations[i].attrs = gen_refs(mem, r, N, 2, &locations[i].attr_count);
+        stacks[i].locations = gen_refs(mem, r, N, 9, &stacks[i].count);
+        links[i].trace_id = gen_bytes(mem, r, 16);
+        links[i].span_id = gen_bytes(mem, r, 8);
+    }
+    b->attrs = attrs;
+    b->mappings = mappings;
+    b->functions = functions;
+    b->locations = locations;
+    b->stacks = stacks;
+    b->links = links;
+    b->attr_count = b->mapping_count = b->function_count = b->location_count = b->stack_count = N;
+    b->link_count = N;
+}
+
+static const int64_t *gen_values(arena *mem, rng *r, uint32_t n) {
+    int64_t *v = LIST(mem, int64_t, n);
+    for (uint32_t i = 0; i < n; i++) v[i] = (int64_t)(rng_u64(r) >> rng_below(r, 64));
+    return v;
+}
+
+void gen_profiles(telemetry *t, rng *r, size_t count) {
+    arena *mem = &t->mem;
+    gen_tables(t, r);
+    for (size_t i = 0; i < count; i++) {
+        profile *p = telemetry_add_profile(t);
+        p->resource = gen_resource(mem, r);
+        p->scope = gen_scope(mem, r);
+        p->type = rng_below(r, 2) ? S("cpu") : S("alloc_space");
+        p->unit = rng_below(r, 2) ? S("nanoseconds") : S("bytes");
+        if (rng_below(r, 2)) p->period_type = S("cpu");
+        p->period = (int64_t)rng_below(r, 100) - 3;
+        p->ts_ns = 1785542400000000000 + (int64_t)rng_below(r, 3600000000000);
+        p->duration_ns = rng_below(r, 1000);
+        p->profile_id = gen_bytes(mem, r, rng_below(r, 2) ? 16 : 0);
+        if (rng_below(r, 5) == 0) {
+            p->payload_format = S("pprof");
+            p->payload = gen_text(mem, r);
+        }
+        p->attrs = gen_refs(mem, r, t->profiles.attr_count, 3, &p->attr_count);
+        p->dropped_attrs = (uint32_t)rng_below(r, 2);
+        p->sample_count = (uint32_t)rng_below(r, 30);
+        profile_sample *s = LIST(mem, profile_sample, p->sample_count);
+        for (uint32_t k = 0; k < p->sample_count; k++) {
+            s[k].stack = (uint32_t)rng_below(r, t->profiles.stack_count);
+            s[k].link = rng_below(r, 2) ? 0 : (uint32_t)rng_below(r, t->profiles.link_count);
+            s[k].attrs = gen_refs(mem, r, t->profiles.attr_count, 2, &s[k].attr_count);
+            s[k].value_count = (uint32_t)rng_below(r, 3);
+            s[k].values = gen_values(mem, r, s[k].value_count);
+            s[k].timestamp_count = (uint32_t)rng_below(r, 3);
+            s[k].timestamps_ns = gen_values(mem, r, s[k].timestamp_count);
+        }
+        p->samples = s;
+    }
+}
+
+static bool same_refs(const profile_batch *x, const uint32_t *a, uint32_t n, const profile_batch *y,
+                      const uint32_t *b, uint32_t m) {
+    if (n != m) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        const profile_attr *p = &x->attrs[a[i]], *q = &y->attrs[b[i]];
+        if (!same_attrs(&p->attr, 1, &q->attr, 1) || !str_eq(p->unit, q->unit)) return false;
+    }
+    return true;
+}
+
+static bool same_location(const profile_batch *x, uint32_t i, const profile_batch *y, uint32_t k) {
+    const profile_location *a = &x->locations[i], *b = &y->locations[k];
+    const profile_mapping *m = &x->mappings[a->mapping], *n = &y->mappings[b->mapping];
+    if (m->start != n->start || m->limit != n->limit || m->file_offset != n->file_offset ||
+        !str_eq(m->file, n->file) ||
+        !same_refs(x, m->attrs, m->attr_count, y, n->attrs, n->attr_count) ||
+        a->address != b->address || a->line_count != b->line_count ||
+        !same_refs(x, a->attrs, a->attr_count, y, b->attrs, b->attr_count))
+        return false;
+    for (uint32_t l = 0; l < a->line_count; l++) {
+        const profile_frame_line *p = &a->lines[l], *q = &b->lines[l];
+        const profile_function *f = &x->functions[p->function], *g = &y->functions[q->function];
+        if (p->line != q->line || p->column != q->column || !str_eq(f->name, g->name) ||
+            !str_eq(f->system_name, g->system_name) || !str_eq(f->file, g->file) ||
+            f->start_line != g->start_line)
+            return false;
+    }
+    return true;
+}
+
+static bool same_sample(const profile_batch *x, const profile_sample *a, const profile_batch *y,
+                        const profile_sample *b) {
+    const profile_stack *s = &x->stacks[a->stack], *t = &y->stacks[b->stack];
+    const profile_link *l = &x->links[a->link], *m = &y->links[b->link];
+    if (s->count != t->count || !str_eq(l->trace_id, m->trace_id) ||
+        !str_eq(l->span_id, m->span_id) || a->value_count != b->value_count ||
+        a->timestamp_count != b->timestamp_count ||
+        !same_words(a->values, b->values, a->value_count) ||
+        !same_words(a->timestamps_ns, b->timestamps_ns, a->timestamp_count) ||
+        !same_refs(x, a->attrs, a->attr_count, y, b->attrs, b->attr_count))
+        return false;
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!same_location(x, s->locations[i], y, t->locations[i])) return false;
+    }
+    return true;
+}
+
+bool same_profile(const profile_batch *x, const profile *a, const profile_batch *y,
+                  const profile *b) {
+    if (!same_resource(a->resource, b->resource) || !same_scope(a->scope, b->scope) ||
+        !str_eq(a->type, b->type) || !str_eq(a->unit, b->unit) ||
+        !str_eq(a->period_type, b->period_type) || !str_eq(a->period_unit, b->period_unit) ||
+        a->period != b->period || a->ts_ns != b->ts_ns || a->duration_ns != b->duration_ns ||
+        !str_eq(a->profile_id, b->profile_id) || !str_eq(a->payload_format, b->payload_format) ||
+        !str_eq(a->payload, b->payload) || a->sample_count != b->sample_count ||
+        a->dropped_attrs != b->dropped_attrs ||
+        !same_refs(x, a->attrs, a->attr_count, y, b->attrs, b->attr_count))
+        return false;
+    for (uint32_t i = 0; i < a->sample_count; i++) {
+        if (!same_sample(x, &a->samples[i], y, &b->samples[i])) return false;
+    }
+    return true;
+}

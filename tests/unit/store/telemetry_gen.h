@@ -22,6 +22,8 @@ bool same_resource(const resource *a, const resource *b);
 bool same_scope(const scope *a, const scope *b);
 bool same_span(const span *a, const span *b);
 bool same_point(const metric_point *a, const metric_point *b); /* all but metric and attrs */
+bool same_profile(const profile_batch *x, const profile *a, const profile_batch *y,
+                  const profile *b);
 bool same_metric(const metric_info *a, const metric_info *b);
 
 /* Blocks that an encoder or a merge puts. */
