@@ -114,6 +114,7 @@ static uint32_t meta_of(l0 *x, const log_record *r) {
                  .flags = r->flags,
                  .dropped_attrs = r->dropped_attrs,
                  .severity = r->severity,
+                 .severity_other = r->severity_other,
                  .severity_text = r->severity_text,
                  .event_name = r->event_name};
     if (r->scope) {

@@ -35,10 +35,13 @@ typedef struct lb_schema {
     uint32_t count;
 } lb_schema;
 
+enum { LB_SEV_OTHER = 0xff };
+
 typedef struct lb_meta {
     uint32_t scope; /* LB_NONE: none */
     uint32_t flags, dropped_attrs;
-    uint8_t severity;
+    uint8_t severity;       /* LB_SEV_OTHER on disk: severity_other follows */
+    int32_t severity_other; /* as in log_record */
     str severity_text, event_name;
 } lb_meta;
 

@@ -443,6 +443,7 @@ static bool put_record(log_batch *b, const log_row *r, uint32_t want) {
     to->host = r->res->host;
     to->scope = r->meta->scope == LB_NONE ? NULL : &r->t->scopes[r->meta->scope];
     to->severity = r->meta->severity;
+    to->severity_other = r->meta->severity_other;
     const lb_schema *sc = &r->t->schemas[k->schema];
     if (want & LOG_WANT_ATTRS && sc->count) {
         attribute *a = arena_try_raw(&b->mem, sc->count * sizeof *a, 16);

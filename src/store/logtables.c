@@ -4,7 +4,8 @@
  *     resources  count, each: attributes, dropped, schema url, entity refs
  *     scopes     count, each: name, version, schema url, attributes, dropped
  *     schemas    count, each: count, (key, u8 type)...
- *     metas      count, each: scope + 1, severity, flags, dropped, severity text, event name
+ *     metas      count, each: scope + 1, severity (LB_SEV_OTHER: then the number), flags, dropped,
+ *                severity text, event name
  *     kinds      count, each: u8 body type | 16 when plain | 32 when the shape is the hash of the
  *                skeleton, else u64 shape; schema, slots, u8 type each, skeleton; level 1: family
  * attributes: count, each key, u8 type, text or zigzag number.
@@ -69,7 +70,8 @@ static bool scope_same(const scope *a, const scope *b) {
 }
 
 static bool meta_same(const lb_meta *a, const lb_meta *b) {
-    return a->scope == b->scope && a->severity == b->severity && a->flags == b->flags &&
+    return a->scope == b->scope && a->severity == b->severity &&
+           a->severity_other == b->severity_other && a->flags == b->flags &&
            a->dropped_attrs == b->dropped_attrs && str_eq(a->severity_text, b->severity_text) &&
            str_eq(a->event_name, b->event_name);
 }
@@ -275,7 +277,7 @@ uint32_t lb_add_schema(lb_builder *b, const attribute *attrs, uint32_t count) {
 static uint32_t find_meta(lb_builder *b, const lb_meta *m, uint64_t *key) {
     uint64_t h = mix64(((uint64_t)m->scope << 32 | m->flags) ^ T_META);
     h = mix64(h ^ ((uint64_t)m->dropped_attrs << 8 | m->severity));
-    h = mix64(h ^ str_hash(m->severity_text));
+    h = mix64(h ^ str_hash(m->severity_text) ^ (uint32_t)m->severity_other);
     FIND(mix64(h ^ str_hash(m->event_name)), *key, meta_same(&b->metas.v[id_], m));
     return LB_NONE;
 }
@@ -396,7 +398,9 @@ bool lb_put_tables(buf *out, const lb_tables *t, bool level1) {
     ok = ok && buf_varint(out, t->meta_count);
     for (size_t i = 0; ok && i < t->meta_count; i++) {
         const lb_meta *m = &t->metas[i];
-        ok = buf_varint(out, (uint32_t)(m->scope + 1)) && buf_putc(out, (char)m->severity) &&
+        ok = buf_varint(out, (uint32_t)(m->scope + 1)) &&
+             buf_putc(out, (char)(m->severity_other ? LB_SEV_OTHER : m->severity)) &&
+             (!m->severity_other || buf_varint(out, (uint32_t)m->severity_other)) &&
              buf_varint(out, m->flags) && buf_varint(out, m->dropped_attrs) &&
              col_put_piece(out, m->severity_text) && col_put_piece(out, m->event_name);
     }
@@ -505,6 +509,10 @@ rc lb_get_tables(col_reader *r, bool level1, lb_mem *mem, lb_tables *ret, err *e
         lb_meta *m = &t.metas[i];
         m->scope = (uint32_t)(get_u32(r) - 1);
         m->severity = col_u8(r);
+        if (m->severity == LB_SEV_OTHER) { /* a number that OpenTelemetry does not name */
+            m->severity = SEV_NONE;
+            m->severity_other = (int32_t)get_u32(r);
+        }
         m->flags = get_u32(r);
         m->dropped_attrs = get_u32(r);
         m->severity_text = col_piece(r);

@@ -11,6 +11,7 @@ import time
 
 import certs
 import harness
+import otlp
 from server import Server
 
 NS = 1_000_000_000
@@ -625,6 +626,22 @@ class Configuration(harness.Case):
         self.one_line_about(errors, "KEY=VALUE")
         status, _, errors = self.run_program("token", "new", "a:b")
         self.assertEqual(status, 2)
+
+
+class EveryField(ServeCase):
+    """One record of each kind with every field set, unnamed enum numbers and a NaN included."""
+
+    def test_comes_back(self):
+        requests = json.loads((harness.ROOT / "tests" / "e2e" / "every_field.json").read_text())
+        server = self.serve()
+        for signal_name, request in requests.items():
+            self.accept(server, "/v1/" + signal_name, request)
+        for _ in range(2):
+            for signal_name, request in requests.items():
+                stored = otlp.all_records(signal_name, server.export(signal_name))
+                self.assertEqual(stored, otlp.all_records(signal_name, [request]))
+            self.assertEqual(server.stop(), 0)
+            server.start()  # and after a restart
 
 
 if __name__ == "__main__":
