@@ -170,6 +170,13 @@ SYSLOG_TEMPLATES = {
     "rfc3164": "RSYSLOG_TraditionalForwardFormat",
     "iso": "RSYSLOG_ForwardFormat",
 }
+# The same with an end of line, for a file (rsyslog's manual, "Reserved template names").
+SEEN_TEMPLATES = {
+    "rfc5424": "<%PRI%>1 %TIMESTAMP:::date-rfc3339% %HOSTNAME% %APP-NAME% %PROCID% %MSGID% "
+               "%STRUCTURED-DATA% %msg%",
+    "rfc3164": "<%PRI%>%TIMESTAMP% %HOSTNAME% %syslogtag:1:32%%msg:::sp-if-no-1st-sp%%msg%",
+    "iso": "<%PRI%>%TIMESTAMP:::date-rfc3339% %HOSTNAME% %syslogtag:1:32%%msg:::sp-if-no-1st-sp%%msg%",
+}
 
 
 def text_attribute(record, key):
@@ -190,9 +197,9 @@ class RsyslogTest(ClientCase):
 global(workDirectory="{self.dir}" maxMessageSize="8k" {extra})
 module(load="imuxsock" SysSock.Use="off")
 input(type="imuxsock" Socket="{log_socket}" CreatePath="on" RateLimit.Interval="0")
-template(name="line" type="string" string="%msg%\\n")
+template(name="seen" type="string" string="{SEEN_TEMPLATES[template]}\\n")
 *.* action(type="omfwd" target="127.0.0.1" {target} template="{SYSLOG_TEMPLATES[template]}")
-*.* action(type="omfile" file="{seen}" template="{SYSLOG_TEMPLATES[template]}")
+*.* action(type="omfile" file="{seen}" template="seen")
 ''')
         process = subprocess.Popen(["rsyslogd", "-n", "-f", str(config), "-i",
                                     str(self.dir / "rsyslog.pid")],
