@@ -24,7 +24,7 @@ import otlp  # noqa: E402
 from server import Server  # noqa: E402
 
 SENDERS = 4
-CHECK_EVERY = 25
+CHECK_EVERY = 50
 BASE_NS = 1795168800 * 10**9
 
 
@@ -82,7 +82,7 @@ def send_http(server, load, stop, on_ack):
     rng = random.Random(load.random.random())
     while not stop.is_set():
         signal_name = rng.choice(["logs", "logs", "traces", "metrics"])
-        numbers = load.take(signal_name, rng.choice([1, 10, 100, 500]))
+        numbers = load.take(signal_name, rng.choice([1, 5, 20, 120]))
         try:
             if conn is None:
                 conn = http.client.HTTPConnection(*server.host_port("otlp_http"), timeout=30)
@@ -104,7 +104,7 @@ def send_grpc(server, load, stop, on_ack):
     rng = random.Random(load.random.random())
     while not stop.is_set():
         signal_name = rng.choice(["logs", "traces", "metrics"])
-        numbers = load.take(signal_name, rng.choice([1, 50, 300]))
+        numbers = load.take(signal_name, rng.choice([1, 20, 80]))
         body = otlp.grpc_frame(body_of(signal_name, numbers))
         try:
             if conn is None:
@@ -169,7 +169,7 @@ def run(program, rounds, seed, directory):
         if at_ack:
             killed.wait(20)
         else:
-            time.sleep(rng.uniform(0.0, 0.35))
+            time.sleep(rng.uniform(0.0, 0.25))
         kills["last acknowledgement" if at_ack else "random moment"] += 1
         server.kill()
         stop.set()
