@@ -64,6 +64,7 @@ def plain(value):
             v = int(v or 0)
         elif key in DOUBLES:
             v = None if v is None else repr(float(v))
+            v = None if v == "0.0" and key not in ALWAYS_THERE else v
         elif key in INTEGER_LISTS:
             v = [int(x) for x in v or []]
         elif key in DOUBLE_LISTS:
