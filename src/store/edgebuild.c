@@ -34,8 +34,8 @@ enum {
     RECENT_SETS = 1 << 16,
     WAITING_MAX = 1 << 16,
     CLIENTS_MAX = 1 << 16,
-    NONE = UINT32_MAX,
 };
+#define NONE    UINT32_MAX
 #define WAIT_NS INT64_C(10000000000)
 
 typedef struct recent {

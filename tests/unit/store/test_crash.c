@@ -115,6 +115,31 @@ static void power_fails_at_every_change(void **state) {
     }
 }
 
+/* A second crash, while what the first one left is being opened. */
+static void killed_again_while_starting(void **state) {
+    (void)state;
+    rng r;
+    rng_init(&r, unit_seed("again"));
+    for (unsigned n = 5; n < 160; n += 4) {
+        bool opened = false;
+        for (unsigned m = 1; !opened; m++) {
+            bool acked[RECORDS] = {0};
+            sys_sim *sim = sys_sim_new();
+            sys_fs fs = sys_sim_fs(sim);
+            sys_sim_power_off_at(sim, n, rng_below(&r, 300));
+            live(&fs, acked);
+            sys_sim_power_failure(sim, &r);
+            sys_sim_power_off_at(sim, m, rng_below(&r, 40));
+            store *s = try_open(&fs, 1500);
+            opened = s && !sys_sim_is_off(sim);
+            store_close(s);
+            sys_sim_power_failure(sim, &r);
+            check_what_is_left(sim, acked);
+            sys_sim_free(sim);
+        }
+    }
+}
+
 /* The store goes on after any one call failed, and what it says is true at once and later. */
 static void every_call_fails_once(void **state) {
     (void)state;
@@ -280,6 +305,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_every_change),
         cmocka_unit_test(power_fails_at_every_change),
+        cmocka_unit_test(killed_again_while_starting),
         cmocka_unit_test(every_call_fails_once),
         cmocka_unit_test(every_call_fails_from_some_moment_on),
         cmocka_unit_test(failed_appends_do_not_stick),
