@@ -161,19 +161,21 @@ static int by_labels(const void *a, const void *b) {
     return labels_cmp(x->labels, x->label_count, y->labels, y->label_count);
 }
 
-/* Two rows with the same labels have no meaning: which value would hold? */
-static rc check_unique(const query_series *s, size_t count, err *e) {
-    for (size_t i = 1; i < count; i++) {
-        if (by_labels(&s[i - 1], &s[i]) == 0) {
-            return FAIL(e, RC_INVALID, "vector cannot contain metrics with the same labelset");
-        }
-    }
-    return RC_OK;
-}
-
-rc eval_result(const eval *ev, const value *v, arena *mem, query_result *ret, err *e) {
+rc eval_result(const eval *ev, value *v, arena *mem, query_result *ret, err *e) {
     bool instant = ev->opts->step_ns <= 0;
     if (v->type == TYPE_STRING) return FAIL(e, RC_UNSUPPORTED, "a string as the result of a query");
+    const expr *root = ev->text->root;
+    bool sorted =
+        root->kind == EXPR_AGGREGATE && (root->op == AGG_TOPK || root->op == AGG_BOTTOMK ||
+                                         root->op == AGG_SORT || root->op == AGG_SORT_DESC);
+    if (root->kind == EXPR_CALL) {
+        sorted = CALLS[root->fn].fn == CALL_SORT || CALLS[root->fn].fn == CALL_SORT_DESC;
+    }
+    sorted = sorted && instant;
+    if (v->type == TYPE_VECTOR && !sorted) {
+        rc c = eval_join_rows(ev, v, "vector cannot contain metrics with the same labelset", e);
+        if (c) return c;
+    }
     series one = {.v = v->scalar};
     const series *rows = v->type == TYPE_SCALAR ? &one : v->s;
     size_t count = v->type == TYPE_SCALAR ? 1 : v->count;
@@ -185,18 +187,7 @@ rc eval_result(const eval *ev, const value *v, arena *mem, query_result *ret, er
         if (c) return c;
         n += out[n].count > 0;
     }
-    const expr *root = ev->text->root;
-    bool sorted = root->kind == EXPR_AGGREGATE &&
-                  (root->op >= AGG_TOPK && root->op <= AGG_SORT_DESC) && root->op != AGG_QUANTILE &&
-                  root->op != AGG_COUNT_VALUES;
-    if (root->kind == EXPR_CALL) {
-        sorted = CALLS[root->fn].fn == CALL_SORT || CALLS[root->fn].fn == CALL_SORT_DESC;
-    }
-    if (!(instant && sorted)) {
-        qsort(out, n, sizeof(*out), by_labels);
-        rc c = check_unique(out, n, e);
-        if (c) return c;
-    }
+    if (!sorted) qsort(out, n, sizeof(*out), by_labels);
     ret->series = out;
     ret->count = n;
     ret->kind = instant ? (v->type == TYPE_SCALAR ? RESULT_SCALAR : RESULT_VECTOR) : RESULT_MATRIX;

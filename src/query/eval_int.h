@@ -62,7 +62,7 @@ MUST_CHECK rc eval_expr(eval *ev, const expr *x, value *ret, err *e);
 MUST_CHECK rc eval_init(eval *ev, store *s, const query_opts *o, query_text *t, arena *mem,
                         select_stats *stats, err *e);
 /* The value as a result, copied into mem: rows without any sample are left out. */
-MUST_CHECK rc eval_result(const eval *ev, const value *v, arena *mem, query_result *ret, err *e);
+MUST_CHECK rc eval_result(const eval *ev, value *v, arena *mem, query_result *ret, err *e);
 
 double *eval_steps(eval *ev, double fill, err *e); /* one number a step; NULL: out of memory */
 rc eval_full(err *e);                              /* RC_LIMIT */
@@ -77,6 +77,10 @@ typedef struct vector_builder {
 /* A series with all steps absent. RC_LIMIT beyond max_series. Labels are borrowed. */
 MUST_CHECK rc vector_add(vector_builder *b, const query_label *labels, size_t label_count,
                          series **ret, err *e);
+
+/* Rows of equal labels that never have a sample at the same step become one row; else RC_INVALID.
+ */
+MUST_CHECK rc eval_join_rows(const eval *ev, value *v, const char *otherwise, err *e);
 
 /* One node each (eval_vector.c). */
 MUST_CHECK rc eval_aggregate(eval *ev, const expr *x, value *ret, err *e);

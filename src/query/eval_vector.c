@@ -193,47 +193,61 @@ static int series_asc(const void *a, const void *b) {
     return by_rank(&x, &y, false);
 }
 
+static str value_text(eval *ev, double v) {
+    if (isnan(v)) return S("NaN");
+    if (isinf(v)) return v > 0 ? S("+Inf") : S("-Inf");
+    buf b;
+    buf_init(&b, 64);
+    IGNORE(!buf_double(&b, v)); /* fits */
+    str text = str_dup(ev->mem, buf_str(&b));
+    buf_release(&b);
+    return text;
+}
+
 /* count_values("label", v): a series for each value that occurs. */
 static rc count_values(eval *ev, const expr *x, const value *v, const groups *gs, value *ret,
                        err *e) {
     vector_builder out = {.ev = ev};
     str name = x->param->text;
-    for (size_t k = 0; k < gs->count; k++) {
-        const group *g = &gs->g[k];
-        size_t first = out.count;
-        for (size_t m = 0; m < g->count; m++) {
-            for (size_t i = 0; i < ev->steps; i++) {
-                double one = v->s[g->members[m]].v[i];
-                if (is_absent(one)) continue;
-                buf b;
-                buf_init(&b, 64);
-                IGNORE(!(isinf(one)   ? buf_put(&b, one > 0 ? S("+Inf") : S("-Inf"))
-                           : isnan(one) ? buf_put(&b, S("NaN"))
-                                      : buf_double(&b, one))); /* fits */
-                str text = str_dup(ev->mem, buf_str(&b));
-                buf_release(&b);
-                series *s = NULL;
-                for (size_t j = first; j < out.count && !s; j++) {
-                    if (str_eq(labels_get(out.s[j].labels, out.s[j].label_count, name), text))
-                        s = &out.s[j];
-                }
-                if (!s) {
-                    query_label *labels = arena_try_new_n(ev->mem, query_label, g->label_count + 1);
-                    if (!labels || !text.p) return eval_full(e);
-                    size_t n = 0;
-                    for (size_t j = 0; j < g->label_count; j++) {
-                        if (!str_eq(g->labels[j].name, name)) labels[n++] = g->labels[j];
-                    }
-                    labels[n++] = (query_label){name, text};
-                    labels_sort(labels, n);
-                    rc c = vector_add(&out, labels, n, &s, e);
-                    if (c) return c;
-                }
-                s->v[i] = is_absent(s->v[i]) ? 1 : s->v[i] + 1;
+    query_label *tmp = arena_try_new_n(ev->mem, query_label, LABELS_MAX + 1);
+    if (!tmp) return eval_full(e);
+    for (size_t m = 0; m < v->count; m++) {
+        const group *g = &gs->g[gs->of[m]];
+        for (size_t i = 0; i < ev->steps; i++) {
+            if (is_absent(v->s[m].v[i])) continue;
+            str text = value_text(ev, v->s[m].v[i]);
+            size_t n = 0;
+            for (size_t j = 0; j < g->label_count; j++) {
+                if (!str_eq(g->labels[j].name, name)) tmp[n++] = g->labels[j];
             }
+            tmp[n++] = (query_label){name, text};
+            labels_sort(tmp, n);
+            series *s = NULL;
+            for (size_t j = 0; j < out.count && !s; j++) {
+                if (labels_equal(out.s[j].labels, out.s[j].label_count, tmp, n)) s = &out.s[j];
+            }
+            if (!s) {
+                query_label *labels = arena_try_new_n(ev->mem, query_label, n);
+                if (!labels || !text.p) return eval_full(e);
+                memcpy(labels, tmp, n * sizeof(*tmp));
+                rc c = vector_add(&out, labels, n, &s, e);
+                if (c) return c;
+            }
+            s->v[i] = is_absent(s->v[i]) ? 1 : s->v[i] + 1;
         }
+        rc c = eval_poll(ev, e);
+        if (c) return c;
     }
     *ret = (value){.type = TYPE_VECTOR, .s = out.s, .count = out.count};
+    return RC_OK;
+}
+
+/* Of topk(k, ...): a number that counts. */
+static rc check_k(const eval *ev, const expr *x, const double *k, err *e) {
+    for (size_t i = 0; i < ev->steps; i++) {
+        if (isnan(k[i]))
+            return FAIL(e, RC_INVALID, "Parameter value is NaN in %s", agg_name(x->op));
+    }
     return RC_OK;
 }
 
@@ -262,10 +276,41 @@ rc eval_aggregate(eval *ev, const expr *x, value *ret, err *e) {
     groups gs;
     c = make_groups(ev, &v, by->without, by->labels, by->count, &gs, e);
     if (c) return c;
-    if (x->op == AGG_TOPK || x->op == AGG_BOTTOMK)
-        return pick(ev, x, &v, param.scalar, &gs, ret, e);
+    if (x->op == AGG_TOPK || x->op == AGG_BOTTOMK) {
+        c = check_k(ev, x, param.scalar, e);
+        return c ? c : pick(ev, x, &v, param.scalar, &gs, ret, e);
+    }
     if (x->op == AGG_COUNT_VALUES) return count_values(ev, x, &v, &gs, ret, e);
     return aggregate_groups(ev, x, &v, param.scalar, &gs, ret, e);
+}
+
+rc eval_join_rows(const eval *ev, value *v, const char *otherwise, err *e) {
+    map64 by_hash;
+    map64_init(&by_hash, MAX(v->count, 1));
+    size_t n = 0;
+    rc c = RC_OK;
+    for (size_t k = 0; k < v->count && !c; k++) {
+        bool added;
+        uint64_t *at =
+            map64_put(&by_hash, labels_hash(v->s[k].labels, v->s[k].label_count), &added);
+        MUST(at != NULL);
+        if (added) {
+            *at = n;
+            v->s[n++] = v->s[k];
+            continue;
+        }
+        series *to = &v->s[*at];
+        for (size_t i = 0; i < ev->steps && !c; i++) {
+            if (is_absent(v->s[k].v[i])) continue;
+            if (!is_absent(to->v[i])) {
+                c = FAIL(e, RC_INVALID, "%s", otherwise);
+            }
+            to->v[i] = v->s[k].v[i];
+        }
+    }
+    map64_release(&by_hash);
+    v->count = n;
+    return c;
 }
 
 /* --- binary operators --- */
@@ -533,37 +578,6 @@ static rc vector_vector(eval *ev, const expr *x, const matched *m, value *ret, e
     return RC_OK;
 }
 
-/* Rows of equal labels that never have a sample at the same step are one row. */
-static rc join_rows(eval *ev, value *v, err *e) {
-    map64 by_hash;
-    map64_init(&by_hash, MAX(v->count, 1));
-    size_t n = 0;
-    rc c = RC_OK;
-    for (size_t k = 0; k < v->count && !c; k++) {
-        bool added;
-        uint64_t *at =
-            map64_put(&by_hash, labels_hash(v->s[k].labels, v->s[k].label_count), &added);
-        MUST(at != NULL);
-        if (added) {
-            *at = n;
-            v->s[n++] = v->s[k];
-            continue;
-        }
-        series *to = &v->s[*at];
-        for (size_t i = 0; i < ev->steps && !c; i++) {
-            if (is_absent(v->s[k].v[i])) continue;
-            if (!is_absent(to->v[i])) {
-                c = FAIL(e, RC_INVALID,
-                         "multiple matches for labels: grouping labels must ensure unique matches");
-            }
-            to->v[i] = v->s[k].v[i];
-        }
-    }
-    map64_release(&by_hash);
-    v->count = n;
-    return c;
-}
-
 rc eval_binary(eval *ev, const expr *x, value *ret, err *e) {
     matched m = {0};
     rc c = eval_expr(ev, x->args[0], &m.l, e);
@@ -583,5 +597,7 @@ rc eval_binary(eval *ev, const expr *x, value *ret, err *e) {
     if (c) return c;
     if (binary_is_set(x->op)) return set_operator(ev, x, &m, ret, e);
     c = vector_vector(ev, x, &m, ret, e);
-    return c ? c : join_rows(ev, ret, e);
+    if (c) return c;
+    return eval_join_rows(
+        ev, ret, "multiple matches for labels: grouping labels must ensure unique matches", e);
 }

@@ -192,8 +192,10 @@ static rc put_row(metric_run *run, size_t base, str name, str extra, str extra_v
                                       : step_time(ev, i)) -
                       run->shift_ns;
         if (run->call && !run->timestamps) {
-            to->v[i] = range_value(run->fn, &all, end - run->range_ns, end,
-                                   run->param ? run->param[i] : 0, run->scratch.v);
+            double param = run->param ? run->param[i] : 0;
+            /* what is predicted counts from the step, wherever the range lies */
+            if (run->fn == RANGE_PREDICT_LINEAR) param += (double)(step_time(ev, i) - end) / 1e9;
+            to->v[i] = range_value(run->fn, &all, end - run->range_ns, end, param, run->scratch.v);
             continue;
         }
         if (run->x->has_at) at = 0;
