@@ -186,6 +186,63 @@ static void readers_race_compaction(void **state) {
     store_close(s);
 }
 
+typedef struct events {
+    sys_queue *compacted, *expired;
+} events;
+
+static void on_event(void *ctx, const char *event, str detail) {
+    (void)detail;
+    events *ev = ctx;
+    sys_queue *to = strcmp(event, "compacted") == 0           ? ev->compacted
+                    : strcmp(event, "partition_expired") == 0 ? ev->expired
+                                                              : NULL;
+    if (to) IGNORE(sys_queue_try_push(to, ev)); /* nobody waits for more */
+}
+
+/* Nobody asks for anything: a journal is closed when nothing came for a while, and compacted when
+ * it is quiet; what is too old goes once the clock can be trusted. */
+static void the_background_does_its_work(void **state) {
+    (void)state;
+    test_clock now = {TEST_START_NS, 1000000000};
+    sys_clock ticking = test_clock_ops(&now);
+    events ev = {sys_queue_new(100), sys_queue_new(100)};
+    store_opts o = {.dir = str_c(dir),
+                    .clock = &ticking,
+                    .min_free_bytes = 1,
+                    .on_event = on_event,
+                    .on_event_ctx = &ev};
+    store *s;
+    err e = {0};
+    assert_rc(store_open(&o, &s, &e), RC_OK);
+    for (unsigned i = 0; i < 20; i += 5) assert_rc(put(s, i, 5, 10), RC_OK);
+    atomic_fetch_add(&now.mono, INT64_C(61) * 1000000000);
+    void *p;
+    assert_rc(sys_queue_pop_wait(ev.compacted, 60000, &p), RC_OK);
+    check_exactly(s, 0, 20);
+    assert_int_equal(count_files(".journal"), 0);
+    /* The clock is set wrongly by a year: nothing goes for ten minutes ... */
+    atomic_fetch_add(&now.wall, 365 * TEST_DAY_NS);
+    assert_rc(put(s, 0, 20, 10), RC_OK); /* newer checkpoints: nothing to carry on */
+    atomic_fetch_add(&now.mono, INT64_C(300) * 1000000000);
+    assert_rc(sys_queue_pop_wait(ev.compacted, 60000, &p), RC_OK);
+    store_stats st;
+    s->ops->stats(s, &st);
+    assert_int_equal(st.expired_partitions, 0);
+    /* ... then it is believed. */
+    for (unsigned i = 0; i < 60; i++) {
+        atomic_fetch_add(&now.mono, INT64_C(60) * 1000000000);
+        atomic_fetch_add(&now.wall, INT64_C(60) * 1000000000);
+        compactor_wake(embedded_of(s));
+        if (sys_queue_pop_wait(ev.expired, 50, &p) == RC_OK) break;
+    }
+    s->ops->stats(s, &st);
+    assert_int_equal(st.expired_partitions, 1);
+    check_exactly(s, 0, 20);
+    store_close(s);
+    sys_queue_free(ev.compacted);
+    sys_queue_free(ev.expired);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_acknowledged_is_there, make_dir, remove_dir),
@@ -193,6 +250,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(one_writer_at_a_time, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(compaction_leaves_one_segment, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(readers_race_compaction, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(the_background_does_its_work, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "sys/fs.h"
 #include "sys/fs_fault.h"
+#include "sys/fs_sim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -321,15 +322,99 @@ static void temporary_files_have_no_name(void **state) {
     buf_release(&b);
 }
 
+static void files_are_cut_linked_locked_and_removed(void **state) {
+    (void)state;
+    err e = {0};
+    buf b;
+    buf_init(&b, 1000);
+    int fd, other;
+    str p = path_of("f"), q = path_of("g");
+    assert_rc(sys_write_file(REAL, p, S("0123456789"), &e), RC_OK);
+    assert_rc(REAL->ops->open(NULL, p, SYS_READ_WRITE, &fd, &e), RC_OK);
+    assert_rc(REAL->ops->truncate(NULL, fd, 4, &e), RC_OK);
+    assert_rc(REAL->ops->datasync(NULL, fd, &e), RC_OK);
+    assert_rc(REAL->ops->truncate(NULL, fd, UINT64_MAX, &e), RC_INVALID);
+    assert_text(contents(&b, p), S("0123"));
+    assert_rc(REAL->ops->link(NULL, p, q, &e), RC_OK);
+    assert_rc(REAL->ops->link(NULL, p, q, &e), RC_EXISTS);
+    assert_rc(REAL->ops->unlink(NULL, p, &e), RC_OK);
+    assert_text(contents(&b, q), S("0123"));
+    assert_rc(REAL->ops->lock(NULL, fd, &e), RC_OK);
+    assert_rc(REAL->ops->open(NULL, q, SYS_READ_WRITE, &other, &e), RC_OK);
+    assert_rc(REAL->ops->lock(NULL, other, &e), RC_EXISTS);
+    char pid[32];
+    snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+    assert_true(str_has(str_c(e.msg), str_c(pid)));
+    assert_rc(REAL->ops->close(NULL, fd, &e), RC_OK); /* gives it back */
+    assert_rc(REAL->ops->lock(NULL, other, &e), RC_OK);
+    assert_rc(REAL->ops->close(NULL, other, &e), RC_OK);
+    assert_rc(REAL->ops->mkdir(NULL, path_of("d"), &e), RC_OK);
+    assert_rc(sys_write_file(REAL, path_of("d/x"), S("x"), &e), RC_OK);
+    assert_rc(sys_sync_dir(REAL, path_of("d"), &e), RC_OK);
+    assert_rc(REAL->ops->rmdir(NULL, path_of("d"), &e), RC_IO); /* not empty */
+    assert_rc(REAL->ops->unlink(NULL, path_of("d/x"), &e), RC_OK);
+    assert_rc(REAL->ops->rmdir(NULL, path_of("d"), &e), RC_OK);
+    assert_rc(sys_sync_dir(REAL, path_of("d"), &e), RC_NOT_FOUND);
+    uint64_t total = 0, free_bytes = 0;
+    assert_rc(REAL->ops->space(NULL, str_c(dir), &total, &free_bytes, &e), RC_OK);
+    assert_true(total > 0 && free_bytes <= total);
+    assert_true(sys_is_disk_full(&(err){.code = RC_IO, .sys_errno = ENOSPC}));
+    assert_false(sys_is_disk_full(&(err){.code = RC_IO, .sys_errno = EIO}));
+    assert_true(sys_is_other_device(&(err){.code = RC_IO, .sys_errno = EXDEV}));
+    buf_release(&b);
+}
+
+/* The simulated disk: what is synced survives, what is not may, and never anything else. */
+static void simulated_power_failures_lose_what_was_not_synced(void **state) {
+    (void)state;
+    rng r;
+    rng_init(&r, unit_seed("sim"));
+    bool seen[3] = {0}; /* nothing, all, a part of the unsynced write */
+    bool named[2] = {0};
+    for (unsigned round = 0; round < 200; round++) {
+        sys_sim *sim = sys_sim_new();
+        sys_fs fs = sys_sim_fs(sim);
+        int fd;
+        assert_rc(fs.ops->mkdir(fs.ctx, S("/d"), NULL), RC_OK);
+        assert_rc(sys_sync_dir(&fs, S("/"), NULL), RC_OK);
+        assert_rc(fs.ops->open(fs.ctx, S("/d/a"), SYS_WRITE_NEW, &fd, NULL), RC_OK);
+        assert_rc(fs.ops->pwrite(fs.ctx, fd, "synced", 6, 0, NULL), RC_OK);
+        assert_rc(fs.ops->datasync(fs.ctx, fd, NULL), RC_OK);
+        assert_rc(sys_sync_dir(&fs, S("/d"), NULL), RC_OK);
+        assert_rc(fs.ops->pwrite(fs.ctx, fd, "later", 5, 6, NULL), RC_OK);
+        assert_rc(fs.ops->rename(fs.ctx, S("/d/a"), S("/d/b"), NULL), RC_OK);
+        sys_sim_power_failure(sim, &r);
+        assert_rc(fs.ops->pwrite(fs.ctx, fd, "x", 1, 0, NULL), RC_IO); /* its process is gone */
+        buf b;
+        buf_init(&b, 100);
+        bool moved = sys_read_file(&fs, S("/d/b"), 100, &b, NULL) == RC_OK;
+        if (!moved) assert_rc(sys_read_file(&fs, S("/d/a"), 100, &b, NULL), RC_OK);
+        named[moved] = true;
+        assert_true(str_starts(buf_str(&b), S("synced")));
+        assert_true(str_starts(S("syncedlater"), buf_str(&b)));
+        seen[b.n == 6 ? 0 : b.n == 11 ? 1 : 2] = true;
+        buf_release(&b);
+        sys_sim_free(sim);
+    }
+    assert_true(seen[0] && seen[1] && seen[2] && named[0] && named[1]);
+}
+
 #define IN_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_DIR(files_are_written_and_read),      IN_DIR(large_files_come_back_whole),
-        IN_DIR(failures_say_which_file_and_why), IN_DIR(open_modes),
-        IN_DIR(directories_and_names),           IN_DIR(listings_are_in_byte_order),
-        IN_DIR(write_file_survives_every_fault), IN_DIR(faults_reach_every_operation),
-        IN_DIR(pipes_are_written_directly),      IN_DIR(temporary_files_have_no_name),
+        IN_DIR(files_are_written_and_read),
+        IN_DIR(large_files_come_back_whole),
+        IN_DIR(failures_say_which_file_and_why),
+        IN_DIR(open_modes),
+        IN_DIR(directories_and_names),
+        IN_DIR(listings_are_in_byte_order),
+        IN_DIR(write_file_survives_every_fault),
+        IN_DIR(faults_reach_every_operation),
+        IN_DIR(pipes_are_written_directly),
+        IN_DIR(temporary_files_have_no_name),
+        IN_DIR(files_are_cut_linked_locked_and_removed),
+        cmocka_unit_test(simulated_power_failures_lose_what_was_not_synced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
