@@ -2,12 +2,13 @@
  * promtool use it. There are no rules and alerts yet: their lists are empty. Source: Prometheus
  * docs "HTTP API", web/api/v1/api.go. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "api/call_int.h"
 #include "base/map.h"
 #include "query/labels.h"
 
-enum { SERIES_MAX = 20000 };
+enum { SERIES_MAX = 20000, NAMES_MAX = 100000 };
 #define SECOND_NS INT64_C(1000000000)
 #define MINUTE_NS (60 * SECOND_NS)
 
@@ -133,6 +134,44 @@ static rc selector(api_call *c, size_t index, select_common *q, bool *ret_given,
     return code ? err_wrap(e, code, "invalid parameter \"match[]\"") : RC_OK;
 }
 
+/* Names of metrics are told as they are asked for. */
+static rc take_name(void *ctx, str name, uint64_t count, err *e) {
+    intern *names = ctx;
+    char plain[1024];
+    (void)count;
+    size_t n = MIN(name.n, sizeof(plain));
+    for (size_t i = 0; i < n; i++) {
+        char ch = name.p[i];
+        bool ok =
+            (ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z') || ch == ':';
+        plain[i] = ok ? ch : '_';
+    }
+    if (intern_put(names, str_make(plain, n)) != INTERN_NONE) return RC_OK;
+    return FAIL(e, RC_LIMIT, "too many names of metrics");
+}
+
+static int by_text(const void *a, const void *b) {
+    return str_cmp(*(const str *)a, *(const str *)b);
+}
+
+static rc put_metric_names(api_call *c, const select_common *q, err *e) {
+    intern names;
+    intern_init(&names, "metric names", NAMES_MAX, 64 << 20);
+    store *s = c->env->store;
+    rc code = s->ops->labels(s, SIGNAL_METRICS, S("__name__"), q, take_name, &names, &c->stats, e);
+    str *sorted = arena_try_new_n(&c->mem, str, MAX(names.count, 1));
+    if (!code && !sorted) code = FAIL(e, RC_LIMIT, "too many names of metrics");
+    if (!code) {
+        if (names.count) memcpy(sorted, names.texts, names.count * sizeof(str));
+        qsort(sorted, names.count, sizeof(str), by_text);
+        json_write_array(&c->w);
+        for (size_t i = 0; i < names.count; i++) json_write_str(&c->w, sorted[i]);
+        json_write_array_end(&c->w);
+    }
+    intern_release(&names);
+    return code;
+}
+
 static void label_names(api_call *c, str label) {
     err e = {0};
     select_common q = {0};
@@ -141,7 +180,8 @@ static void label_names(api_call *c, str label) {
     if (!code) code = selector(c, 0, &q, &given, &e);
     if (!code) {
         begin(c);
-        code = api_put_names(c, SIGNAL_METRICS, label, &q, NULL, &e);
+        code = str_eq(label, S("__name__")) ? put_metric_names(c, &q, &e)
+                                            : api_put_names(c, SIGNAL_METRICS, label, &q, NULL, &e);
     }
     finish(c, code, &e);
 }

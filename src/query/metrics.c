@@ -217,11 +217,13 @@ static void gather(metric_run *run, int64_t ts, double v, bool stale) {
 
 static void clear(metric_run *run) { run->ts.n = run->val.n = 0; }
 
-/* The staleness marker of Prometheus, and what the store says for "no value". */
+/* "No value" of the store, which is the plain NaN, and the staleness marker of Prometheus. A value
+ * that is NaN has other bits: those of Prometheus' (...01), or a sign (what processors make). */
 static bool is_stale(double v) {
     uint64_t bits;
     memcpy(&bits, &v, sizeof(v));
-    return bits == UINT64_C(0x7ff0000000000002) || bits == UINT64_C(0x7ff8000000000002);
+    return bits == UINT64_C(0x7ff8000000000000) || bits == UINT64_C(0x7ff0000000000002) ||
+           bits == UINT64_C(0x7ff8000000000002);
 }
 
 static rc put_points_view(metric_run *run, const metric_series *s, size_t base, str name, view v,

@@ -240,7 +240,7 @@ static void prometheus_queries(void **state) {
     expect("/api/v1/query?query=vector(0)%2F0", 200, "...\"NaN\"...");
     expect("/api/v1/labels?start=90&end=200", 200, "...\"__name__\"...");
     expect("/api/v1/label/__name__/values", 200,
-           "{\"status\":\"success\",\"data\":[\"cpu.load\"]}");
+           "{\"status\":\"success\",\"data\":[\"cpu_load\"]}");
     expect("/api/v1/series?match%5B%5D=cpu_load&start=90&end=200", 200,
            "{\"status\":\"success\",\"data\":[{\"__name__\":\"cpu_load\",\"service_name\":\"cart\"}"
            "]}");

@@ -80,7 +80,7 @@ static bool take_labels(str *rest, query_label *to, size_t *ret_n) {
 /* 1 2+3x2 _ stale _x3: values; false for histograms. */
 static bool take_points(str rest, double *v, uint8_t *is, size_t cap, size_t *ret_n) {
     size_t n = 0;
-    uint64_t stale_bits = UINT64_C(0x7ff0000000000002);
+    uint64_t stale_bits = UINT64_C(0x7ff0000000000002), nan_bits = UINT64_C(0x7ff8000000000001);
     while (rest.n) {
         str w = word(&rest);
         if (str_has(w, S("{{")) || w.n == 0) return false;
@@ -108,6 +108,7 @@ static bool take_points(str rest, double *v, uint8_t *is, size_t cap, size_t *re
         for (size_t i = 0; i < count && n < cap; i++, n++) {
             is[n] = gap ? 0 : 1;
             v[n] = first + step * (double)i;
+            if (isnan(v[n])) memcpy(&v[n], &nan_bits, 8); /* as Prometheus stores it */
             if (stale) memcpy(&v[n], &stale_bits, 8);
         }
     }
