@@ -2,10 +2,10 @@
  *
  *     bench_logs_query FILE COPIES DIR    frames u32 length, u32 count, ExportLogsServiceRequest
  *
- * Stores the file's records COPIES times in DIR (later copies moved on in time, with other trace ids,
- * and without the bodies that hold the needle), compacts, and prints for each query its name, CPU
- * microseconds (mean of warm runs), and rows. Queries are asked in turn, so that the cache has to serve
- * them all; `fresh` ones differ each time. */
+ * Stores the file's records COPIES times in DIR (later copies moved on in time, with other trace
+ * ids, and without the bodies that hold the needle), compacts, and prints for each query its name,
+ * CPU microseconds (mean of warm runs), and rows. Queries are asked in turn, so that the cache has
+ * to serve them all; `fresh` ones differ each time. */
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/vec.h"
@@ -73,7 +73,8 @@ static uint64_t load(store *s, const char *file, int copies) {
             t->body = mem_alloc(head[0]);
             t->body_bytes = head[0];
             if (fread(t->body, 1, head[0], f) != head[0]) die("short file", NULL);
-            if (otlp_decode(OTLP_LOGS, OTLP_PROTOBUF, (str){t->body, head[0]}, t, &e)) die("decoding", &e);
+            if (otlp_decode(OTLP_LOGS, OTLP_PROTOBUF, (str){t->body, head[0]}, t, &e))
+                die("decoding", &e);
             size_t kept = 0;
             for (size_t i = 0; i < t->logs.count; i++) {
                 log_record r = t->logs.rec[i];
@@ -144,13 +145,22 @@ static question all[] = {
     {.name = "trace id, another each time", .trace = true, .fresh = true},
     {.name = "uuid, another each time", .uuid = true, .fresh = true},
     {.name = "regex", .op = LINE_RE, .text = "order .* total 1\\d+\\."},
-    {.name = "regex in one service", .op = LINE_RE, .text = "order .* total 1\\d+\\.", .service = "checkout"},
-    {.name = "regex without literals", .op = LINE_RE, .text = "(GET|POST) /api/v1/\\w+/9\\d+ 50[03]"},
+    {.name = "regex in one service",
+     .op = LINE_RE,
+     .text = "order .* total 1\\d+\\.",
+     .service = "checkout"},
+    {.name = "regex without literals",
+     .op = LINE_RE,
+     .text = "(GET|POST) /api/v1/\\w+/9\\d+ 50[03]"},
     {.name = "word, most rows, count", .text = "took", .count = true},
     {.name = "count per service and minute", .count = true},
     {.name = "count per level and minute", .count = true, .level = true},
     {.name = "newest 100", .newest = true, .limit = 100},
-    {.name = "newest 100 of a service with a word", .newest = true, .limit = 100, .text = "timeout", .service = "checkout"},
+    {.name = "newest 100 of a service with a word",
+     .newest = true,
+     .limit = 100,
+     .text = "timeout",
+     .service = "checkout"},
     {.name = "absent word", .text = "zebra crossing"},
     {.name = "absent number", .text = "99999999999"},
 };
@@ -159,7 +169,14 @@ static void ask(store *s, question *x, size_t run) {
     size_t k = x->fresh ? (run * 37) % IDS : 3;
     line_filter line = {.text = str_c(x->uuid ? known.uuid[k] : x->text), .op = x->op};
     label_match match = {.name = S("service_name"), .value = str_c(x->service), .op = MATCH_EQ};
-    log_select q = {.lines = &line, .line_count = line.text.n > 0, .c = {.workers = 1, .match = &match, .match_count = x->service != NULL, .limit = x->limit, .order = x->newest ? SELECT_NEWEST_FIRST : SELECT_ANY}, .want = LOG_WANT_ATTRS | LOG_WANT_IDS};
+    log_select q = {.lines = &line,
+                    .line_count = line.text.n > 0,
+                    .c = {.workers = 1,
+                          .match = &match,
+                          .match_count = x->service != NULL,
+                          .limit = x->limit,
+                          .order = x->newest ? SELECT_NEWEST_FIRST : SELECT_ANY},
+                    .want = LOG_WANT_ATTRS | LOG_WANT_IDS};
     if (x->trace) q.trace_id = (str){(char *)known.trace[k], 16};
     str labels[] = {x->level ? S("level") : S("service_name")};
     log_count_by by = {.labels = labels, .label_count = 1, .step_ns = 60000000000};
@@ -167,7 +184,8 @@ static void ask(store *s, question *x, size_t run) {
     select_stats st = {0};
     err e = {0};
     double from = cpu_seconds();
-    rc code = x->count ? s->ops->count_logs(s, &q, &by, on_count, &t, &st, &e) : s->ops->logs(s, &q, on_rows, &t, &st, &e);
+    rc code = x->count ? s->ops->count_logs(s, &q, &by, on_count, &t, &st, &e)
+                       : s->ops->logs(s, &q, on_rows, &t, &st, &e);
     double us = (cpu_seconds() - from) * 1e6;
     if (code) die("query", &e);
     if (run > 0) { /* warm ones */
@@ -192,7 +210,10 @@ int main(int argc, char **argv) {
     double compacted = cpu_seconds();
     store_stats st;
     s->ops->stats(s, &st);
-    printf("records\t%" PRIu64 "\tbytes a record\t%.3f\tblocks\t%" PRIu64 "\tload us\t%.3f\tcompact us\t%.3f\n", records, (double)st.disk_bytes / (double)records, st.signal[SIGNAL_LOGS].blocks, (loaded - from) / (double)records * 1e6, (compacted - loaded) / (double)records * 1e6);
+    printf("records\t%" PRIu64 "\tbytes a record\t%.3f\tblocks\t%" PRIu64
+           "\tload us\t%.3f\tcompact us\t%.3f\n",
+           records, (double)st.disk_bytes / (double)records, st.signal[SIGNAL_LOGS].blocks,
+           (loaded - from) / (double)records * 1e6, (compacted - loaded) / (double)records * 1e6);
     size_t runs = argc > 4 ? (size_t)atoi(argv[4]) : 30;
     /* Each query again and again, or (a fifth argument) all in turn: then the cache has to serve
      * them all. */
@@ -206,7 +227,8 @@ int main(int argc, char **argv) {
         }
     }
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        printf("%-40s\t%9.0f us\tfirst %9.0f us\t%" PRIu64 " rows\n", all[i].name, all[i].us / (double)MAX(all[i].runs, 1u), all[i].worst_us, all[i].rows);
+        printf("%-40s\t%9.0f us\tfirst %9.0f us\t%" PRIu64 " rows\n", all[i].name,
+               all[i].us / (double)MAX(all[i].runs, 1u), all[i].worst_us, all[i].rows);
     store_close(s);
     return 0;
 }

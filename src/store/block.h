@@ -67,6 +67,8 @@ static inline bool store_cancelled(const volatile int *cancel) {
 
 typedef struct block_ops {
     block_kind kind;
+    uint32_t large_rows; /* a level-1 block of so many rows is not merged again; 0 = half of
+                            BLOCK_ROWS_MAX */
     /* What `t` holds of this kind as level-0 blocks through put (none when there is nothing).
      * Borrows t for the call. */
     rc (*encode)(telemetry *const *t, size_t count, block_put put, void *put_ctx, err *e);

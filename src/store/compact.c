@@ -152,8 +152,9 @@ static rc copy_block(pass *p, const input *b, err *e) {
     return code;
 }
 
-static bool is_large(const block_info *info) {
-    return info->level > 0 && info->rows >= BLOCK_ROWS_MAX / 2;
+static bool is_large(const block_ops *ops, const block_info *info) {
+    uint32_t rows = ops->large_rows ? ops->large_rows : BLOCK_ROWS_MAX / 2;
+    return info->level > 0 && info->rows >= rows;
 }
 
 /* The merge of what is in p->from; a block that turns out damaged is left out and the rest merged
@@ -193,7 +194,7 @@ static rc merge_kind(pass *p, unsigned kind, err *e) {
     for (size_t i = 0; i < p->blocks.n; i++) {
         const input *b = &p->blocks.v[i];
         if (b->bad || b->io.e.info.kind != kind) continue;
-        if (merge && !is_large(&b->io.e.info)) {
+        if (merge && !is_large(ops, &b->io.e.info)) {
             small_merged += b->io.e.info.level > 0;
             vec_push(&p->from, i);
             continue;

@@ -457,5 +457,8 @@ static rc verify(const block_io *in, const block_info *info, err *e) {
     return code;
 }
 
-const block_ops METRIC_BLOCKS = {
-    .kind = BLOCK_METRICS, .encode = encode, .merge = metric_merge, .verify = verify};
+const block_ops METRIC_BLOCKS = {.kind = BLOCK_METRICS,
+                                 .large_rows = METRIC_BLOCK_POINTS / 2,
+                                 .encode = encode,
+                                 .merge = metric_merge,
+                                 .verify = verify};

@@ -745,5 +745,8 @@ static rc verify(const block_io *in, const block_info *info, err *e) {
     return code;
 }
 
-const block_ops PROFILE_BLOCKS = {
-    .kind = BLOCK_PROFILES, .encode = encode, .merge = merge, .verify = verify};
+const block_ops PROFILE_BLOCKS = {.kind = BLOCK_PROFILES,
+                                  .large_rows = PROFILE_BLOCK_ROWS / 2,
+                                  .encode = encode,
+                                  .merge = merge,
+                                  .verify = verify};

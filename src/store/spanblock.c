@@ -578,5 +578,8 @@ static rc verify(const block_io *in, const block_info *info, err *e) {
     return code;
 }
 
-const block_ops SPAN_BLOCKS = {
-    .kind = BLOCK_SPANS, .encode = encode, .merge = merge, .verify = verify};
+const block_ops SPAN_BLOCKS = {.kind = BLOCK_SPANS,
+                               .large_rows = SPAN_BLOCK_ROWS / 2,
+                               .encode = encode,
+                               .merge = merge,
+                               .verify = verify};
