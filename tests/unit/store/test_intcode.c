@@ -145,6 +145,18 @@ static void sequences_with_structure_are_small(void **state) {
     for (size_t i = 0; i < VALUES; i++)
         v[i] = bits_of((double)(n += (int64_t)rng_below(&r, 2)) / 100);
     assert_true(check(v, VALUES, true) <= VALUES * 12 / 80);
+    /* ticks times 0.001, and microseconds divided twice: a step off what the decimal would be */
+    n = 0;
+    for (size_t i = 0; i < VALUES; i++) {
+        n += (int64_t)rng_below(&r, 64);
+        v[i] = bits_of((double)n * .001);
+    }
+    assert_true(check(v, VALUES, true) <= VALUES * 8 / 8);
+    for (size_t i = 0; i < VALUES; i++) {
+        n += (int64_t)rng_below(&r, 1024);
+        v[i] = bits_of((double)n / 1000 / 1000);
+    }
+    assert_true(check(v, VALUES, true) <= VALUES * 13 / 8);
     mem_free(v);
 }
 
