@@ -4,6 +4,7 @@
  * search takes `tags` (logfmt), durations and times, or `q` with the TraceQL that query_traceql
  * knows. Source: Tempo docs "HTTP API". */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "api/call_int.h"
 #include "base/map.h"
@@ -13,7 +14,13 @@
 #include "codec/logfmt.h"
 #include "codec/otlp.h"
 
-enum { TRACES_MAX = 10000, TRACES_DEFAULT = 20, TAGS_MAX = 64, EDGES_MAX = 100000 };
+enum {
+    TRACES_MAX = 10000,
+    TRACES_DEFAULT = 20,
+    TAGS_MAX = 64,
+    EDGES_DEFAULT = 1000,
+    EDGES_MAX = 100000
+};
 #define SECOND_NS INT64_C(1000000000)
 #define HOUR_NS   (INT64_C(3600) * SECOND_NS)
 
@@ -365,18 +372,28 @@ static rc on_edge(void *ctx, const service_edge *d, err *e) {
     return RC_OK;
 }
 
+static int most_calls(const void *a, const void *b) {
+    const edge_sum *x = a, *y = b;
+    if (x->calls != y->calls) return x->calls > y->calls ? -1 : 1;
+    int c = str_cmp(x->caller, y->caller);
+    if (c == 0) c = str_cmp(x->callee, y->callee);
+    return c ? c : str_cmp(x->kind, y->kind);
+}
+
 static int64_t mean(double sum, uint64_t calls) {
     return calls ? (int64_t)(sum / (double)calls) : 0;
 }
 
 /* Calls between services in the time, minutes added up; quantiles are means of the minutes' ones,
- * weighted by their calls. */
+ * weighted by their calls. The busiest edges come first, `limit` of them. */
 static void graph(api_call *c) {
     err e = {0};
     select_common q = {0};
     edge_list l = {.c = c};
     map64_init(&l.by_hash, EDGES_MAX);
+    uint64_t limit = 0;
     rc code = times(c, &q, HOUR_NS, &e);
+    if (!code) code = api_param_limit(c, "limit", EDGES_DEFAULT, EDGES_MAX, &limit, &e);
     if (!code)
         code = c->env->store->ops->edges(c->env->store, q.from_ns, q.to_ns, on_edge, &l, &c->stats,
                                          &e);
@@ -384,7 +401,13 @@ static void graph(api_call *c) {
     json_write_object(w);
     json_write_key(w, S("edges"));
     json_write_array(w);
-    for (size_t i = 0; i < l.edges.n; i++) {
+    if (l.edges.n) qsort(l.edges.v, l.edges.n, sizeof(edge_sum), most_calls);
+    if (l.edges.n > limit && !code) {
+        (void)snprintf(c->stats.reason, sizeof(c->stats.reason),
+                       "%zu edges, the busiest %" PRIu64 " are here", l.edges.n, limit);
+        c->stats.partial = true;
+    }
+    for (size_t i = 0; i < MIN(l.edges.n, (size_t)limit); i++) {
         const edge_sum *s = &l.edges.v[i];
         json_write_object(w);
         json_write_kv(w, S("caller"), s->caller);
