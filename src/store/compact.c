@@ -512,7 +512,13 @@ void compactor_stop(embedded *s) {
     if (!c) return;
     __atomic_store_n(&c->stop, 1, __ATOMIC_RELAXED);
     sys_queue_close(c->commands);
-    sys_thread_join(c->thread);
+    sys_thread_join(TAKE(c->thread));
+}
+
+void compactor_free(embedded *s) {
+    compactor *c = s->compactor;
+    if (!c) return;
+    MUST(!c->thread);
     sys_queue_free(c->commands);
     mem_free(c);
     s->compactor = NULL;

@@ -454,8 +454,9 @@ static void fill_min_free(embedded *s) {
 
 static void embedded_close(store *base) {
     embedded *s = embedded_of(base);
+    compactor_stop(s); /* it asks the writer; the writer wakes it, so it is freed last */
     writer_stop(s);
-    compactor_stop(s);
+    compactor_free(s);
     pool_free(s->pool);
     MUST(atomic_load(&s->readers) == 0); /* snapshots are released before */
     block_cache_free(s->cache);

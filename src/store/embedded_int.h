@@ -84,7 +84,8 @@ typedef struct compact_job {
 /* Replaces the files by one segment without their damaged blocks. Under job_lock. */
 MUST_CHECK rc compact_files(embedded *s, const compact_job *job, err *e);
 MUST_CHECK rc compactor_start(embedded *s, err *e);
-void compactor_stop(embedded *s); /* cancels and joins */
+void compactor_stop(embedded *s); /* its thread has ended; waking it is still allowed */
+void compactor_free(embedded *s);
 void compactor_wake(embedded *s); /* a journal was sealed; any thread */
 rc compactor_run(store *base, const volatile int *cancel, err *e); /* the op */
 uint64_t compactor_backlog(embedded *s);                           /* bytes of sealed journals */

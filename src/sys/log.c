@@ -124,11 +124,13 @@ void sys_log_write(sys_log_level level, const char *event, const sys_log_field *
     uint64_t suppressed = 0;
     pthread_mutex_lock(&state.lock);
     bool write = may_write(event, second, &suppressed);
+    sys_log_tee_fn tee = state.tee;
+    void *tee_ctx = state.tee_ctx;
     pthread_mutex_unlock(&state.lock);
     if (!write) return;
 
     wall_ns now = clock.ops->wall(clock.ctx);
-    if (state.tee) state.tee(state.tee_ctx, now.ns, level, event, fields, count);
+    if (tee) tee(tee_ctx, now.ns, level, event, fields, count);
     buf b;
     buf_init(&b, SYS_LOG_LINE_BYTES - CUT.n - 1);
     put_time(&b, now);

@@ -56,7 +56,7 @@ bool sys_log_on(sys_log_level level); /* would a line of this level be written? 
 void sys_log_setup(sys_log_level threshold, int fd, sys_clock clock);
 void sys_log_threshold(sys_log_level threshold); /* any time */
 /* Every line that is written also goes to fn, on the thread that logs (NULL: no more). fn must not
- * log. Before threads start and after they ended. */
+ * log. Any time; a line that another thread is writing may still reach the old fn just after. */
 typedef void (*sys_log_tee_fn)(void *ctx, int64_t at_ns, sys_log_level level, const char *event,
                                const sys_log_field *fields, size_t count);
 void sys_log_tee(sys_log_tee_fn fn, void *ctx);
