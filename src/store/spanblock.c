@@ -204,14 +204,23 @@ static rc put_links(writer *x, err *e) {
     return attr_cols_put(&x->w, SP_LINK_ATTRS, rows, n, x->tmp, e);
 }
 
-/* --- filters of a merged block --- */
+/* --- filters --- */
 
 static rc put_trace_filter(writer *x, err *e) {
     uint64_t *keys = arena_try_raw(x->tmp, x->runs * 8, 8);
     if (!keys) return no_memory(e);
-    for (size_t r = 0; r < x->runs; r++) keys[r] = trace_id_hash(x->s[x->run_first[r]]->trace_id);
+    map64 seen; /* at level 0 a trace has many runs */
+    map64_init(&seen, x->runs + 1);
+    size_t n = 0;
+    for (size_t r = 0; r < x->runs; r++) {
+        uint64_t h = trace_id_hash(x->s[x->run_first[r]]->trace_id);
+        bool added = true;
+        IGNORE(!map64_put(&seen, h, &added)); /* without memory: doubles, which do no harm */
+        if (added) keys[n++] = h;
+    }
+    map64_release(&seen);
     part_begin(&x->w, SP_TRACE_FILTER);
-    bool ok = fuse_put(x->w.out, keys, x->runs);
+    bool ok = fuse_put(x->w.out, keys, n);
     part_end(&x->w, false);
     return ok ? RC_OK : no_memory(e);
 }
@@ -353,10 +362,9 @@ static rc put_columns(writer *x, err *e) {
         (code = attr_cols_put(&x->w, SP_ATTRS, rows, x->n, x->tmp, e)) != RC_OK ||
         (code = put_events(x, e)) != RC_OK || (code = put_links(x, e)) != RC_OK)
         return code;
-    if (x->w.level > 0) {
-        if ((code = put_trace_filter(x, e)) != RC_OK || (code = put_pair_filter(x, e)) != RC_OK)
-            return code;
-    }
+    if ((code = put_trace_filter(x, e)) != RC_OK ||
+        (x->w.level > 0 && (code = put_pair_filter(x, e)) != RC_OK))
+        return code;
     put_head(x);
     return parts_end(&x->w, BLOCK_SPANS, SPAN_BLOCK_VERSION) ? RC_OK : no_memory(e);
 }

@@ -37,7 +37,7 @@ enum {
     SP_RESOURCE_OF,
     SP_SCOPES,
     SP_SCOPE_OF,
-    SP_TRACE_FILTER, /* fuse.h, over hashes of trace ids; level 1 */
+    SP_TRACE_FILTER, /* fuse.h, over hashes of trace ids */
     SP_PAIR_FILTER,  /* fuse.h, over label_pair_hash; level 1 */
     SP_PAIR_KEYS,    /* u64 each: hashes of the label names that the filter covers */
     SP_EVENT_COUNTS,
