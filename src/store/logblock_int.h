@@ -22,10 +22,11 @@
 enum {
     LB_VERSION = 1,
     LB_HEAD_BYTES = 24,
-    LB_NONE = UINT32_MAX,
     LB_CELLS_MAX = 1 << 16, /* of a row */
     LB_TEXT_MAX = 192 << 20 /* of a block's cells */
 };
+
+#define LB_NONE UINT32_MAX
 
 /* Bits of a row. */
 enum { ROW_TRACE = 1, ROW_SPAN = 2, ROW_NO_TIME = 4, ROW_OBSERVED = 8, ROW_BITS = 15 };
