@@ -204,7 +204,7 @@ int main(int argc, char **argv) {
     err e = {0};
     if (store_open(&opts, &s, &e)) die("open", &e);
     double from = cpu_seconds();
-    uint64_t records = load(s, argv[1], atoi(argv[2]));
+    uint64_t records = load(s, argv[1], atoi(argv[2])); /* 0 copies: what is stored already */
     double loaded = cpu_seconds();
     if (s->ops->compact(s, NULL, &e)) die("compact", &e);
     double compacted = cpu_seconds();
@@ -215,17 +215,22 @@ int main(int argc, char **argv) {
            records, (double)st.disk_bytes / (double)records, st.signal[SIGNAL_LOGS].blocks,
            (loaded - from) / (double)records * 1e6, (compacted - loaded) / (double)records * 1e6);
     size_t runs = argc > 4 ? (size_t)atoi(argv[4]) : 30;
-    /* Each query again and again, or (a fifth argument) all in turn: then the cache has to serve
-     * them all. */
-    if (argc > 5) {
-        for (size_t run = 0; run < runs; run++) {
-            for (size_t i = 0; i < ARRAY_LEN(all); i++) ask(s, &all[i], run);
-        }
-    } else {
+    if (argc > 6) { /* one query only, named by its beginning */
         for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+            if (!strstr(all[i].name, argv[6])) continue;
             for (size_t run = 0; run < runs; run++) ask(s, &all[i], run);
         }
-    }
+    } else /* Each query again and again, or (a fifth argument) all in turn: then the cache has to
+            * serve them all. */
+        if (argc > 5) {
+            for (size_t run = 0; run < runs; run++) {
+                for (size_t i = 0; i < ARRAY_LEN(all); i++) ask(s, &all[i], run);
+            }
+        } else {
+            for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+                for (size_t run = 0; run < runs; run++) ask(s, &all[i], run);
+            }
+        }
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         printf("%-40s\t%9.0f us\tfirst %9.0f us\t%" PRIu64 " rows\n", all[i].name,
                all[i].us / (double)MAX(all[i].runs, 1u), all[i].worst_us, all[i].rows);

@@ -129,6 +129,8 @@ MUST_CHECK rc snapshot_each(snapshot *s, const select_common *q,
 /* Bounded cache of the engine, shared by all readers: value bytes under (block id, part). A hit is
  * pinned until block_cache_unpin. Any thread. */
 typedef struct block_cache block_cache;
+/* In `part`: small and dear to make (a header, a query's result): kept rather than columns. */
+#define BLOCK_CACHE_HOT (UINT64_C(1) << 63)
 block_cache *store_block_cache(store *s);
 const void *block_cache_get(block_cache *c, uint64_t block, uint64_t part,
                             size_t *ret_bytes); /* NULL = miss */

@@ -5,21 +5,20 @@
  * at the skeleton and at what is known of their values (lengths, characters), once for thousands of
  * lines.
  *
- * May a needle occur in a kind? The body is a sequence of elements: constant texts and slots. A set
- * of states (how many bytes of the needle are matched when an element ends) goes through it:
- *     constant c   contains the needle: every row has it. Else state j goes on when c continues the
- *                  needle at j; every end of c that begins the needle is a new state
- *     slot         may take any run of needle bytes that are in its mask, up to its greatest length
- *                  (values of exactly that length are not required: the answer is "some", never
- *                  wrong, perhaps useless)
- * Needles longer than 63 bytes are cut for this test. Cost: elements x needle length steps.
+ * Where can a needle be in a kind? The body is constants and slots in turn. It lies in a constant
+ * (then every row has it), or it begins in a constant or a slot and goes on in what follows. Each
+ * way it can lie leaves a condition on one slot: the value has, begins with, ends with, or is a
+ * part of the needle (lq_place); what is known of the slot's values (characters, lengths) excludes
+ * most. A row then holds the needle when one of these conditions holds: no body is made. Needles
+ * through several slots, and needles longer than 63 bytes that may occur, are looked for in whole
+ * bodies. Cost: (constants + slots) x needle length steps a kind.
  *
  * Of a regular expression the literals on its top level are needles: parentheses, classes,
  * optional characters end a literal; an alternative on the top level or anything unusual means that
  * none are known.
  *
- * Source: states as in the shift-or automaton (Baeza-Yates, Gonnet 1992); stamps as in LogGrep (Wei
- * et al., EuroSys 2023, section 5.1). */
+ * Source: stamps and the parting of a keyword over constants and values: Wei et al. 2023 (LogGrep,
+ * section 5.1). */
 #include "store/logquery_int.h"
 
 #include "base/mem.h"
@@ -29,7 +28,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-enum { MATCH_STEPS_MAX = 1 << 22, NEEDLE_MAX = 63, ROW_BODY_MAX = 128 << 20 };
+enum { MATCH_STEPS_MAX = 1 << 22, NEEDLE_MAX = 63, ROW_BODY_MAX = 128 << 20, LQ_SLOTS_MAX = 160 };
 
 /* ---- literals of expressions ---- */
 
@@ -265,9 +264,6 @@ static bool line_holds(lq_worker *w, const lq_line *l, str body) {
     if (!l->re) return str_has(body, l->text) == want;
     if (!w->match_data) w->match_data = pcre2_match_data_create(1, NULL);
     if (!w->match_data) return false;
-    for (size_t i = 0; i < l->literal_count; i++) {
-        if (!str_has(body, l->literals[i])) return !want;
-    }
     int n = pcre2_match(l->re, (PCRE2_SPTR)(body.n ? body.p : ""), body.n, 0, 0, w->match_data,
                         w->lq->match_context);
     return (n >= 0) == want;
@@ -364,76 +360,197 @@ bool lq_row_holds(lq_worker *w, const log_row *r) {
 
 /* ---- kinds ---- */
 
-/* Bit j of the states: the first j bytes of the needle end where the element ends. */
-static lq_answer through_constant(str c, str needle, uint64_t *states) {
-    if (c.n >= needle.n && str_has(c, needle)) return LQ_ALL;
-    uint64_t now = *states, next = c.n == 0 ? now : 0;
-    for (; now && c.n; now &= now - 1) {
-        size_t j = bits_lowest(now), left = needle.n - j;
-        if (memcmp(needle.p + j, c.p, MIN(left, c.n)) != 0) continue;
-        if (left <= c.n) return LQ_SOME;
-        next |= UINT64_C(1) << (j + c.n);
+/* A kind as elements: constant 0, slot 0, constant 1, slot 1 ... constant `slots`. */
+typedef struct elements {
+    const lb_kind *k;
+    const lb_stamp *const *stamps;
+    str c[LQ_SLOTS_MAX + 1];
+    str needle;
+    uint64_t bit[NEEDLE_MAX];
+    lq_places *out;
+} elements;
+
+static void add_place(elements *x, uint32_t slot, lq_where where, str text) {
+    lq_places *p = x->out;
+    if (p->count == LQ_PLACES_MAX) {
+        p->whole = true;
+        return;
     }
-    for (size_t k = MIN(c.n, needle.n - 1); k > 0; k--) {
-        if (c.p[c.n - k] == needle.p[0] && memcmp(c.p + c.n - k, needle.p, k) == 0)
-            next |= UINT64_C(1) << k;
-    }
-    *states = next;
-    return LQ_NO;
+    p->at[p->count++] = (lq_place){slot, (uint8_t)where, text};
 }
 
-static bool through_slot(const lb_stamp *s, str needle, const uint64_t *bit, uint64_t *states) {
-    uint64_t next = s->min == 0 ? *states : 0, now = *states | 1; /* 1: begins inside the value */
-    for (; now; now &= now - 1) {
-        size_t j = bits_lowest(now), at = j;
-        while (at < needle.n && at - j < s->max && (bit[at] & s->mask)) {
-            at++;
-            next |= UINT64_C(1) << (at & 63);
-        }
-        if (at == needle.n) return true;
-    }
-    *states = next & ~UINT64_C(1);
-    return false;
-}
-
-lq_answer lq_kind_has(const lb_kind *k, const lb_stamp *const *stamps, str needle) {
+/* How many bytes of the needle from j on the slot may hold, at most. */
+static size_t run_of(const elements *x, uint32_t slot, size_t j) {
     static const lb_stamp unknown = {.mask = ~UINT64_C(0), .max = UINT32_MAX};
-    if (needle.n == 0) return LQ_ALL;
+    const lb_stamp *s = x->stamps ? x->stamps[slot] : &unknown;
+    size_t n = 0;
+    while (j + n < x->needle.n && n < s->max && x->bit[j + n] & s->mask) n++;
+    return n;
+}
+
+static size_t least_of(const elements *x, uint32_t slot) {
+    return x->stamps ? x->stamps[slot]->min : 0;
+}
+
+/* Does constant i go on with the needle from j? 0 no; 1 the needle ends in it; 2 it ends first. */
+static int constant_goes_on(const elements *x, uint32_t i, size_t j) {
+    str c = x->c[i];
+    size_t left = x->needle.n - j;
+    if (memcmp(x->needle.p + j, c.p, MIN(left, c.n)) != 0) return 0;
+    return left <= c.n ? 1 : 2;
+}
+
+/* The needle is matched up to j, and what comes next is slot i from its beginning. */
+static void into_slot(elements *x, uint32_t i, size_t j) {
+    size_t run = run_of(x, i, j), left = x->needle.n - j;
+    if (run == left) add_place(x, i, WHERE_BEGINS, str_from(x->needle, j));
+    /* The whole value, and the needle goes on behind it. */
+    for (size_t l = least_of(x, i); l <= run && l < left; l++) {
+        int on = constant_goes_on(x, i + 1, j + l);
+        if (on == 1) add_place(x, i, WHERE_IS, str_sub(x->needle, j, l));
+        if (on == 2 && i + 1 < x->k->slots) { /* through several slots: too rare to plan for */
+            if (run_of(x, i + 1, j + l + x->c[i + 1].n) || least_of(x, i + 1) == 0)
+                x->out->whole = true;
+        }
+    }
+}
+
+void lq_find_places(const lb_kind *k, const lb_stamp *const *stamps, str needle, lq_places *ret) {
+    *ret = (lq_places){0};
+    if (needle.n == 0) {
+        ret->always = true;
+        return;
+    }
     bool cut = needle.n > NEEDLE_MAX;
-    if (cut) needle.n = NEEDLE_MAX;
-    uint64_t bit[NEEDLE_MAX], states = 0;
-    for (size_t i = 0; i < needle.n; i++) bit[i] = UINT64_C(1) << lb_class[(uint8_t)needle.p[i]];
-    lq_answer best = LQ_NO;
+    elements x = {.k = k, .stamps = stamps, .needle = needle, .out = ret};
+    if (cut) x.needle.n = NEEDLE_MAX;
+    if (k->slots > LQ_SLOTS_MAX) {
+        ret->whole = true;
+        return;
+    }
     const char *s = k->skel.p, *end = s + k->skel.n;
-    for (uint32_t i = 0;; i++) {
+    for (uint32_t i = 0; i <= k->slots; i++) {
         const char *mark = i < k->slots ? memchr(s, LB_MARK, (size_t)(end - s)) : end;
-        lq_answer a = through_constant((str){s, (size_t)(mark - s)}, needle, &states);
-        if (a == LQ_ALL && !cut) return LQ_ALL;
-        if (a != LQ_NO) best = LQ_SOME;
-        if (i == k->slots) return best;
-        const lb_stamp *st = stamps ? stamps[i] : &unknown;
-        if (best == LQ_NO && through_slot(st, needle, bit, &states)) best = LQ_SOME;
+        x.c[i] = (str){s, (size_t)(mark - s)};
+        if (str_has(x.c[i], needle)) {
+            ret->always = true;
+            return;
+        }
         s = mark + 1;
     }
+    for (size_t i = 0; i < x.needle.n; i++)
+        x.bit[i] = UINT64_C(1) << lb_class[(uint8_t)x.needle.p[i]];
+    for (uint32_t i = 0; i < k->slots && !ret->whole; i++) {
+        /* It begins in constant i and goes on in slot i. */
+        str c = x.c[i];
+        for (size_t l = MIN(c.n, x.needle.n - 1); l > 0; l--) {
+            if (memcmp(c.p + c.n - l, x.needle.p, l) == 0) into_slot(&x, i, l);
+        }
+        /* It begins in slot i. */
+        size_t run = run_of(&x, i, 0);
+        if (run == x.needle.n) add_place(&x, i, WHERE_HAS, needle);
+        for (size_t l = 1; l <= run && l < x.needle.n; l++) {
+            int on = constant_goes_on(&x, i + 1, l);
+            if (on == 1) add_place(&x, i, WHERE_ENDS, str_sub(x.needle, 0, l));
+            if (on == 2 && i + 1 < k->slots &&
+                (run_of(&x, i + 1, l + x.c[i + 1].n) || least_of(&x, i + 1) == 0))
+                ret->whole = true;
+        }
+    }
+    if (cut && (ret->count || ret->whole)) ret->whole = true;
 }
 
-lq_answer lq_kind_lines(const log_query *lq, const lb_kind *k, const lb_stamp *const *stamps) {
-    lq_answer all = LQ_ALL;
+bool lq_place_holds(const lq_place *p, str cell) {
+    switch (p->where) {
+    case WHERE_BEGINS:
+        return str_starts(cell, p->text);
+    case WHERE_ENDS:
+        return str_ends(cell, p->text);
+    case WHERE_IS:
+        return str_eq(cell, p->text);
+    default:
+        return cell.n >= p->text.n && str_has(cell, p->text);
+    }
+}
+
+static lq_answer answer_of(const lq_places *p) {
+    return p->always ? LQ_ALL : p->whole || p->count ? LQ_SOME : LQ_NO;
+}
+
+lq_kind_plan *lq_plan_kind(const log_query *lq, const lb_kind *k, const lb_stamp *const *stamps,
+                           arena *mem) {
+    size_t literals = 0, at = 0;
+    for (size_t i = 0; i < lq->line_count; i++) literals += lq->lines[i].literal_count;
+    lq_kind_plan *plan = arena_try_new(mem, lq_kind_plan);
+    if (!plan) return NULL;
+    plan->answer = LQ_ALL;
+    lq_places first;
     for (size_t i = 0; i < lq->line_count; i++) {
         const lq_line *l = &lq->lines[i];
-        lq_answer a = LQ_SOME;
-        if (l->op == LINE_HAS || l->op == LINE_HAS_NOT) {
-            a = lq_kind_has(k, stamps, l->text);
-            if (l->op == LINE_HAS_NOT) a = a == LQ_ALL ? LQ_NO : a == LQ_NO ? LQ_ALL : LQ_SOME;
-        } else {
-            for (size_t x = 0; x < l->literal_count; x++) {
-                if (lq_kind_has(k, stamps, l->literals[x]) != LQ_NO) continue;
-                a = l->op == LINE_RE ? LQ_NO : LQ_ALL;
+        bool has = l->op == LINE_HAS || l->op == LINE_RE, text = l->op <= LINE_HAS_NOT;
+        lq_answer a = text ? LQ_ALL : LQ_SOME; /* of "occurs" */
+        for (size_t x = 0; x < l->literal_count; x++, at++) {
+            lq_find_places(k, stamps, l->literals[x], &first);
+            lq_answer b = answer_of(&first);
+            a = MIN(a, b);
+            if (b == LQ_NO) {
+                at += l->literal_count - x;
                 break;
             }
+            if (!plan->places) {
+                plan->places = arena_try_new_n(mem, lq_places, literals);
+                if (!plan->places) return NULL;
+            }
+            plan->places[at] = first;
         }
-        if (a == LQ_NO) return LQ_NO;
-        if (a == LQ_SOME) all = LQ_SOME;
+        if (!has) a = a == LQ_NO ? LQ_ALL : a == LQ_ALL ? LQ_NO : LQ_SOME;
+        plan->answer = MIN(plan->answer, a);
+        if (plan->answer == LQ_NO) break;
     }
-    return all;
+    return plan;
+}
+
+/* Whether the literal occurs, as far as its places say: 0 no, 1 yes, 2 unknown. */
+static int literal_occurs(const lq_places *p, str (*cell)(void *ctx, uint32_t slot), void *ctx) {
+    if (p->always) return 1;
+    if (p->whole) return 2;
+    for (uint32_t i = 0; i < p->count; i++) {
+        if (lq_place_holds(&p->at[i], cell(ctx, p->at[i].slot))) return 1;
+    }
+    return 0;
+}
+
+bool lq_plan_holds(lq_worker *w, const lq_kind_plan *p, const lb_kind *k,
+                   str (*cell)(void *ctx, uint32_t slot), void *ctx, str *cells) {
+    if (p->answer != LQ_SOME) return p->answer == LQ_ALL;
+    const log_query *lq = w->lq;
+    bool have_body = false;
+    str body = STR_NONE;
+    const lq_places *at = p->places;
+    for (size_t i = 0; i < lq->line_count; i++) {
+        const lq_line *l = &lq->lines[i];
+        bool has = l->op == LINE_HAS || l->op == LINE_RE;
+        int occurs = 1;
+        for (size_t x = 0; x < l->literal_count && occurs && p->places; x++) {
+            int one = literal_occurs(&at[x], cell, ctx);
+            occurs = one == 0 ? 0 : MAX(occurs, one);
+        }
+        if (p->places) at += l->literal_count;
+        if (occurs == 0) { /* a literal is missing: no match */
+            if (has) return false;
+            continue;
+        }
+        if (occurs == 1 && !l->re && p->places) {
+            if (!has) return false;
+            continue;
+        }
+        if (!have_body) {
+            for (uint32_t c = 0; c < k->slots; c++) cells[c] = cell(ctx, c);
+            log_row r = {.kind = k, .cells = cells};
+            if (!log_row_body(&r, &w->body, &body)) return false;
+            have_body = true;
+        }
+        if (!line_holds(w, l, body)) return false;
+    }
+    return true;
 }

@@ -78,6 +78,36 @@ lq_answer lq_kind_lines(const log_query *lq, const lb_kind *k, const lb_stamp *c
 /* May `needle` occur in a text of the kind? */
 lq_answer lq_kind_has(const lb_kind *k, const lb_stamp *const *stamps, str needle);
 
+/* --- where a needle can be in bodies of a kind --- */
+typedef enum lq_where { WHERE_HAS = 0, WHERE_BEGINS, WHERE_ENDS, WHERE_IS } lq_where;
+typedef struct lq_place {
+    uint32_t slot;
+    uint8_t where;
+    str text;
+} lq_place;
+enum { LQ_PLACES_MAX = 12 };
+typedef struct lq_places {
+    bool always; /* in a constant */
+    bool whole;  /* could not be told: look at whole bodies */
+    uint32_t count;
+    lq_place at[LQ_PLACES_MAX]; /* it occurs when one of these holds (not always, not whole) */
+} lq_places;
+/* May borrow from the needle and the kind. */
+void lq_find_places(const lb_kind *k, const lb_stamp *const *stamps, str needle, lq_places *ret);
+bool lq_place_holds(const lq_place *p, str cell);
+
+/* The line filters, planned for one kind. */
+typedef struct lq_kind_plan {
+    lq_answer answer;  /* LQ_SOME: test */
+    lq_places *places; /* of each literal of each line, in order */
+} lq_kind_plan;
+/* NULL: the arena is full. */
+lq_kind_plan *lq_plan_kind(const log_query *lq, const lb_kind *k, const lb_stamp *const *stamps,
+                           arena *mem);
+/* Cells are asked for one by one: cell(ctx, slot). */
+bool lq_plan_holds(lq_worker *w, const lq_kind_plan *p, const lb_kind *k,
+                   str (*cell)(void *ctx, uint32_t slot), void *ctx, str *cells);
+
 /* Literal texts that every match of a PCRE2 expression contains; borrows from mem. */
 size_t regex_literals(str re, arena *mem, str *ret, size_t max);
 

@@ -182,14 +182,14 @@ static rc block_ordered(selecting *x, log_view **v, const uint64_t *bits, size_t
     uint32_t held = 0;
     rc code = (*v)->level ? lv_need_time(*v, e) : RC_OK;
     if (code) return code;
-    const int64_t *time = (*v)->level ? (*v)->time : (*v)->rows.time;
     /* Of a sorted block only the first `limit` in order can count. */
     uint64_t most = (*v)->level && x->q->c.limit ? x->left : UINT64_MAX;
     for (size_t k = 0; k < hi - lo && held < most; k++) {
         size_t i = newest && (*v)->level ? hi - 1 - k : lo + k;
         if (bits && !bitset_has(bits, i)) continue;
-        if (!(*v)->level && !log_in_time(&x->q->c, time[i])) continue;
-        held_row r = {time[i], (uint32_t)x->views.n, (uint32_t)i, x->seq++};
+        int64_t time = (*v)->level ? (int64_t)lv_num((*v)->time, i) : (*v)->rows.time[i];
+        if (!(*v)->level && !log_in_time(&x->q->c, time)) continue;
+        held_row r = {time, (uint32_t)x->views.n, (uint32_t)i, x->seq++};
         vec_push(&x->held, r);
         held++;
     }
@@ -360,12 +360,12 @@ static rc count_by_resource(counting *x, groups *g, log_view *v, const uint64_t 
     uint64_t *hist = arena_try_new_n(&v->mem, uint64_t, nres);
     if (!code && !hist) code = NO_MEMORY(e);
     for (size_t from = lo; from < hi && !code;) {
-        int64_t bucket = bucket_of(x->by, v->time[from]);
+        int64_t bucket = bucket_of(x->by, (int64_t)lv_num(v->time, from));
         size_t a = from + 1, to = hi;
         if (x->by->step_ns > 0) { /* the first row of a later bucket */
             while (a < to) {
                 size_t mid = (a + to) / 2;
-                if (v->time[mid] - bucket < x->by->step_ns)
+                if ((int64_t)lv_num(v->time, mid) - bucket < x->by->step_ns)
                     a = mid + 1;
                 else
                     to = mid;
@@ -373,9 +373,9 @@ static rc count_by_resource(counting *x, groups *g, log_view *v, const uint64_t 
         }
         if (bits) {
             for (size_t i = bitset_next(bits, to, from); i < to; i = bitset_next(bits, to, i + 1))
-                hist[v->res ? v->res[i] : 0]++;
+                hist[v->res ? lv_num(v->res, i) : 0]++;
         } else if (v->res) {
-            for (size_t i = from; i < to; i++) hist[v->res[i]]++;
+            for (size_t i = from; i < to; i++) hist[lv_num(v->res, i)]++;
         } else {
             hist[0] += to - from;
         }
@@ -427,6 +427,76 @@ static bool resources_decide(log_view *v, const log_count_by *by) {
     return true;
 }
 
+/* Does the label come from the resource, the scope, the severity or the event's name alone: from
+ * what resource and meta of a row say? */
+static bool resource_and_meta_decide(log_view *v, const log_count_by *by) {
+    for (size_t i = 0; i < by->label_count; i++) {
+        str name = by->labels[i];
+        if (label_is(name, S("trace_id")) || label_is(name, S("span_id"))) return false;
+        for (size_t s = 0; s < v->t->schema_count; s++) {
+            const lb_schema *sc = &v->t->schemas[s];
+            for (uint32_t a = 0; a < sc->count; a++) {
+                if (label_is(name, sc->attrs[a].key)) return false;
+            }
+        }
+    }
+    return true;
+}
+
+enum { PAIRS_MAX = 1 << 16 };
+
+/* Counts rows by (resource, meta), bucket after bucket; labels are looked up once for a pair. */
+static rc count_by_pair(counting *x, groups *g, lq_worker *w, log_view *v, const uint64_t *bits,
+                        size_t lo, size_t hi, err *e) {
+    size_t metas = v->t->meta_count, pairs = v->t->resource_count * metas;
+    size_t labels = x->by->label_count;
+    rc code = lv_need_res(v, e);
+    if (!code) code = lv_need_family(v, e);
+    if (!code) code = lv_need_time(v, e);
+    uint32_t *count = arena_try_new_n(&v->mem, uint32_t, pairs);
+    uint32_t *touched = arena_try_raw(&v->mem, pairs * 4 + 4, 4);
+    uint32_t *fill = arena_try_new_n(&v->mem, uint32_t, v->h->family_count);
+    if (!code && (!count || !touched || !fill)) code = NO_MEMORY(e);
+    size_t n = 0;
+    int64_t bucket = 0;
+    lb_kind no_kind = {0};
+    for (size_t i = 0; !code && i <= hi; i++) {
+        int64_t now = i < hi ? (int64_t)lv_num(v->time, i) : 0;
+        bool over = i == hi || (i > lo && x->by->step_ns > 0 && now - bucket >= x->by->step_ns);
+        for (size_t k = 0; over && k < n && !code; k++) {
+            arena_mark mark = arena_save(&w->tmp);
+            no_kind.schema = 0;
+            log_row r = {.t = v->t,
+                         .kind = &no_kind,
+                         .meta = &v->t->metas[touched[k] % metas],
+                         .res = &v->t->resources[touched[k] / metas]};
+            for (size_t l = 0; l < labels; l++)
+                g->scratch[l] = log_row_label(&r, x->by->labels[l], &w->tmp);
+            code = groups_add(g, g->scratch, labels, bucket, count[touched[k]], 0, e);
+            arena_restore(&w->tmp, mark);
+            count[touched[k]] = 0;
+        }
+        if (over) n = 0;
+        if (i == hi || code) break;
+        if (i == lo || over) bucket = bucket_of(x->by, now);
+        uint64_t f = lv_num(v->family, i);
+        uint32_t rank = fill[f]++;
+        if (i < lo || (bits && !bitset_has(bits, i))) continue;
+        if (rank >= v->h->families[f].rows)
+            return FAIL(e, RC_CORRUPT, "log block: rows of a family");
+        const lv_family *cols = v->fam ? &v->fam[f] : NULL;
+        if (!cols || !cols->has_meta) {
+            lv_family *load;
+            code = lv_family_of(v, (uint32_t)f, &load, e);
+            if (code) break;
+            cols = load;
+        }
+        uint32_t pair = (uint32_t)(lv_num(v->res, i) * metas + lv_column_at(&cols->meta, rank).n);
+        if (count[pair]++ == 0) touched[n++] = pair;
+    }
+    return code;
+}
+
 static rc count_rows(counting *x, groups *g, lq_worker *w, log_view *v, const uint64_t *bits,
                      size_t lo, size_t hi, err *e) {
     size_t labels = x->by->label_count;
@@ -471,6 +541,9 @@ static rc count_block(void *ctx, unsigned worker, const block_ref *ref, select_s
         if (v.level) code = log_time_range(&v, &x->q->c, &lo, &hi, e);
         if (!code && v.level && !x->by->want_bytes && resources_decide(&v, x->by))
             code = count_by_resource(x, g, &v, bits, lo, hi, e);
+        else if (!code && v.level && !x->by->want_bytes && resource_and_meta_decide(&v, x->by) &&
+                 v.t->resource_count * v.t->meta_count <= PAIRS_MAX)
+            code = count_by_pair(x, g, &x->workers[worker], &v, bits, lo, hi, e);
         else if (!code)
             code = count_rows(x, g, &x->workers[worker], &v, bits, lo, hi, e);
         stats->rows_matched += count;
@@ -613,7 +686,8 @@ static rc name_block(void *ctx, unsigned worker, const block_ref *ref, select_st
         code = table_names(x, &v, e);
         if (!code && v.level) code = lv_need_bits(&v, e);
         uint8_t seen = 0;
-        for (size_t i = 0; !code && i < v.n; i++) seen |= v.level ? v.bits[i] : v.rows.bits[i];
+        for (size_t i = 0; !code && i < v.n; i++)
+            seen |= v.level ? lv_num(v.bits, i) : v.rows.bits[i];
         if (!code && seen & ROW_TRACE) code = add_name(x, S("trace_id"), 1, e);
         if (!code && seen & ROW_SPAN) code = add_name(x, S("span_id"), 1, e);
     } else if (!code && whole && resources_decide(&v, &by)) {

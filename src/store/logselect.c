@@ -75,8 +75,11 @@ static rc match0(log_view *v, lq_worker *w, uint64_t *bits, err *e) {
     uint8_t *kind = arena_try_raw(&v->mem, v->t->kind_count + 1, 1);
     if (!res || !kind) return NO_MEMORY(e);
     if (!any) return RC_OK;
-    for (size_t k = 0; k < v->t->kind_count; k++)
-        kind[k] = (uint8_t)lq_kind_lines(lq, &v->t->kinds[k], NULL);
+    for (size_t k = 0; k < v->t->kind_count; k++) {
+        const lq_kind_plan *plan = lq_plan_kind(lq, &v->t->kinds[k], NULL, &v->mem);
+        if (!plan) return NO_MEMORY(e);
+        kind[k] = (uint8_t)plan->answer;
+    }
     for (size_t i = 0; i < v->n; i++) {
         if (kind[v->rows.kind[i]] == LQ_NO || res[v->rows.res[i]] == RES_NO) continue;
         log_row r;
@@ -91,21 +94,26 @@ static rc match0(log_view *v, lq_worker *w, uint64_t *bits, err *e) {
 /* A family whose rows are tested one by one: what of them has to be looked at. */
 typedef struct fam_test {
     uint8_t state; /* LQ_NO: none of its rows; LQ_ALL: all (if the resource holds); LQ_SOME: test */
-    bool need_body, need_meta, need_attrs;
-    uint8_t *kind; /* lq_answer of each member's lines */
+    bool need_meta, need_attrs;
+    const lq_kind_plan **kind; /* of each member's lines */
     const lv_family *cols;
 } fam_test;
 
-/* Every run of the needle's bytes that no slot can hold has to be in a constant: one look at all
- * constants of the block instead of one at each kind. */
-static bool block_may_have(const log_view *v, str needle) {
+/* The longest run of the needle's bytes that no slot can hold: it has to be in a constant. */
+static str constant_part(str needle, uint64_t slot_mask) {
     str best = STR_NONE;
     for (size_t i = 0; i < needle.n;) {
         size_t from = i;
-        while (i < needle.n && !(v->slot_mask >> lb_class[(uint8_t)needle.p[i]] & 1)) i++;
+        while (i < needle.n && !(slot_mask >> lb_class[(uint8_t)needle.p[i]] & 1)) i++;
         if (i - from > best.n) best = str_sub(needle, from, i - from);
         if (i == from) i++;
     }
+    return best;
+}
+
+/* One look at all constants of the block instead of one at each kind. */
+static bool block_may_have(const log_view *v, str needle) {
+    str best = constant_part(needle, v->slot_mask);
     if (best.n == 0 || v->t->kind_count == 0) return true;
     const lb_kind *last = &v->t->kinds[v->t->kind_count - 1];
     const char *from = v->t->kinds[0].skel.p;
@@ -123,21 +131,38 @@ static bool block_may_match(const log_view *v, const log_query *lq) {
     return true;
 }
 
-/* Does an attribute of the schema, or something built in, answer to a matcher's name? Then rows of
- * resources that leave it open have to be looked at; else the label is absent. */
+/* Plans for the kinds of a family. A kind whose constants lack what only constants can hold is out
+ * at once. */
 static bool judge_family(log_view *v, const log_query *lq, uint32_t f, fam_test *to) {
+    static const lq_kind_plan out = {.answer = LQ_NO};
     const lb_family *fam = &v->h->families[f];
     const lb_kind *k = &v->t->kinds[fam->first_kind];
-    to->kind = arena_try_raw(&v->mem, fam->kinds, 1);
+    to->kind = arena_try_raw(&v->mem, fam->kinds * sizeof(lq_kind_plan *), 8);
     const lb_stamp **stamps = arena_try_raw(&v->mem, (k->slots + 1) * sizeof *stamps, 8);
     if (!to->kind || !stamps) return false;
-    for (uint32_t c = 0; c < k->slots; c++) stamps[c] = &fam->cell[c].stamp;
+    uint64_t mask = 0;
+    for (uint32_t c = 0; c < k->slots; c++) {
+        stamps[c] = &fam->cell[c].stamp;
+        mask |= stamps[c]->mask;
+    }
+    str must[8];
+    size_t musts = 0;
+    for (size_t i = 0; i < lq->line_count; i++) {
+        const lq_line *l = &lq->lines[i];
+        if (l->op != LINE_HAS && l->op != LINE_RE) continue;
+        for (size_t x = 0; x < l->literal_count && musts < ARRAY_LEN(must); x++) {
+            must[musts] = constant_part(l->literals[x], mask);
+            musts += must[musts].n > 0;
+        }
+    }
     bool some = false, all = true;
     for (uint32_t m = 0; m < fam->kinds; m++) {
-        to->kind[m] = (uint8_t)lq_kind_lines(lq, &k[m], stamps);
-        some = some || to->kind[m] != LQ_NO;
-        all = all && to->kind[m] == LQ_ALL;
-        to->need_body = to->need_body || to->kind[m] == LQ_SOME;
+        bool may = true;
+        for (size_t i = 0; i < musts && may; i++) may = str_has(k[m].skel, must[i]);
+        to->kind[m] = may ? lq_plan_kind(lq, &k[m], stamps, &v->mem) : &out;
+        if (!to->kind[m]) return false;
+        some = some || to->kind[m]->answer != LQ_NO;
+        all = all && to->kind[m]->answer == LQ_ALL;
     }
     to->state = !some ? LQ_NO : all ? LQ_ALL : LQ_SOME;
     return true;
@@ -154,7 +179,7 @@ static rc prepare_family(log_view *v, const log_query *lq, uint32_t f, bool open
     if (t->need_meta || t->need_attrs) t->state = LQ_SOME;
     if (t->state != LQ_SOME) return RC_OK;
     lv_family *cols;
-    rc code = lv_need_cells(v, f, 0, t->need_body ? k->slots : 0, e);
+    rc code = lv_need_cells(v, f, 0, 0, e);
     if (!code) code = lv_family_of(v, f, &cols, e);
     if (code) return code;
     t->cols = cols;
@@ -167,31 +192,50 @@ static rc prepare_family(log_view *v, const log_query *lq, uint32_t f, bool open
     return code;
 }
 
-static bool row_holds1(log_view *v, lq_worker *w, const fam_test *t, uint32_t f, size_t row,
-                       uint32_t rank, bool open, str *cells) {
+/* A row's cells for lq_plan_holds: columns are loaded when first looked at. */
+typedef struct cell_reader {
+    log_view *v;
+    const lv_family *cols;
+    uint32_t family, rank;
+    rc code;
+    err *e;
+} cell_reader;
+
+static str read_cell(void *ctx, uint32_t slot) {
+    cell_reader *x = ctx;
+    if (UNLIKELY(!x->cols->has_cell[slot])) {
+        if (!x->code) x->code = lv_need_cells(x->v, x->family, slot, slot + 1, x->e);
+        if (x->code) return STR_NONE;
+    }
+    return lv_column_at(&x->cols->cell[slot], x->rank);
+}
+
+static rc row_holds1(log_view *v, lq_worker *w, const fam_test *t, uint32_t f, size_t row,
+                     uint32_t rank, bool open, str *cells, bool *ret, err *e) {
     const log_query *lq = w->lq;
     const lb_family *fam = &v->h->families[f];
     const lv_family *cols = t->cols;
-    const lb_kind *k = &v->t->kinds[fam->first_kind + (cols->member ? cols->member[rank] : 0)];
-    lq_answer lines = t->kind[k->member];
-    if (lines == LQ_NO) return false;
-    log_row r = {.t = v->t, .kind = k, .cells = cells};
+    uint64_t member = cols->member ? lv_num(cols->member, rank) : 0;
+    const lb_kind *k = &v->t->kinds[fam->first_kind + member];
+    const lq_kind_plan *plan = t->kind[member];
+    *ret = false;
+    if (plan->answer == LQ_NO) return RC_OK;
     if (t->need_meta) {
+        log_row r = {.t = v->t, .kind = k, .cells = cells};
         r.meta = &v->t->metas[lv_column_at(&cols->meta, rank).n];
-        if (!lq_meta_holds(lq, r.meta)) return false;
+        if (!lq_meta_holds(lq, r.meta)) return RC_OK;
+        if (open) {
+            r.res = &v->t->resources[lv_num(v->res, row)];
+            r.bits = (uint8_t)lv_num(v->bits, row);
+            r.ids = v->ids + v->id_at[row];
+            for (uint32_t c = k->slots; c < fam->cells; c++)
+                cells[c] = cols->has_cell[c] ? lv_column_at(&cols->cell[c], rank) : STR_NONE;
+            if (!lq_labels_hold(w, &r)) return RC_OK;
+        }
     }
-    if (open) {
-        r.res = &v->t->resources[v->res[row]];
-        r.bits = v->bits[row];
-        r.ids = v->ids + v->id_at[row];
-        for (uint32_t c = k->slots; c < fam->cells; c++)
-            cells[c] = cols->has_cell[c] ? lv_column_at(&cols->cell[c], rank) : STR_NONE;
-        if (!lq_labels_hold(w, &r)) return false;
-    }
-    if (lines == LQ_ALL) return true;
-    for (uint32_t c = 0; c < k->slots; c++) cells[c] = lv_column_at(&cols->cell[c], rank);
-    str body;
-    return log_row_body(&r, &w->body, &body) && lq_lines_hold(w, body);
+    cell_reader x = {v, cols, f, rank, RC_OK, e};
+    *ret = plan->answer == LQ_ALL || lq_plan_holds(w, plan, k, read_cell, &x, cells);
+    return x.code;
 }
 
 /* Rows that hold the query's ids; false when there are none. */
@@ -199,7 +243,8 @@ static rc ids_of(log_view *v, const log_query *lq, uint64_t *bits, bool *ret_any
     rc code = lv_need_ids(v, e);
     *ret_any = false;
     for (size_t i = 0; !code && i < v->n; i++) {
-        if (!v->bits[i] || !lq_ids_hold(lq, v->bits[i], v->ids + v->id_at[i])) continue;
+        uint8_t b = (uint8_t)lv_num(v->bits, i);
+        if (!b || !lq_ids_hold(lq, b, v->ids + v->id_at[i])) continue;
         bitset_add(bits, i);
         *ret_any = true;
     }
@@ -241,24 +286,25 @@ static rc match1(log_view *v, lq_worker *w, uint64_t *bits, err *e) {
     if (!code && !cells) code = NO_MEMORY(e);
     if (code) return code;
     bool *ready = arena_try_new_n(&v->mem, bool, h->family_count);
-    if (!ready) return NO_MEMORY(e);
+    uint32_t *fill = arena_try_new_n(&v->mem, uint32_t, h->family_count); /* rows of each so far */
+    if (!ready || !fill) return NO_MEMORY(e);
     for (size_t i = 0; i < v->n && !code; i++) {
-        if (only) {
-            i = bitset_next(only, v->n, i);
-            if (i == v->n) break;
-        }
-        uint32_t f = v->family[i];
-        if (t[f].state == LQ_NO) continue;
-        uint8_t verdict = res_matters ? res[v->res[i]] : RES_YES;
+        uint64_t f = lv_num(v->family, i);
+        uint32_t rank = fill[f]++;
+        if (t[f].state == LQ_NO || (only && !bitset_has(only, i))) continue;
+        uint8_t verdict = res_matters ? res[lv_num(v->res, i)] : RES_YES;
         if (verdict == RES_NO) continue;
+        if (rank >= h->families[f].rows) return FAIL(e, RC_CORRUPT, "log block: rows of a family");
         if (!ready[f]) {
-            code = prepare_family(v, lq, f, open, &t[f], e);
+            code = prepare_family(v, lq, (uint32_t)f, open, &t[f], e);
             if (code) break;
             ready[f] = true;
         }
-        if (t[f].state == LQ_ALL ||
-            row_holds1(v, w, &t[f], f, i, v->rank[i], verdict == RES_OPEN, cells))
-            bitset_add(bits, i);
+        bool holds = t[f].state == LQ_ALL;
+        if (!holds)
+            code = row_holds1(v, w, &t[f], (uint32_t)f, i, rank, verdict == RES_OPEN, cells, &holds,
+                              e);
+        if (holds) bitset_add(bits, i);
     }
     return code;
 }
@@ -270,7 +316,7 @@ rc log_match(log_view *v, lq_worker *w, const uint64_t **ret_bits, size_t *ret_c
     *ret_count = v->n;
     if (!lq->any) return RC_OK;
     size_t words = bitset_words(v->n);
-    uint64_t key = (uint64_t)BITMAP_KEY << 56 ^ lq->hash >> 8;
+    uint64_t key = BLOCK_CACHE_HOT | (uint64_t)BITMAP_KEY << 56 | lq->hash >> 8;
     bool cache = v->level > 0;
     const uint64_t *known = cache ? lv_cached(v, key, NULL) : NULL;
     if (!known) {
@@ -314,7 +360,7 @@ rc log_time_range(log_view *v, const select_common *c, size_t *ret_lo, size_t *r
     size_t lo = 0, hi = v->n;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        if (v->time[mid] < c->from_ns)
+        if ((int64_t)lv_num(v->time, mid) < c->from_ns)
             lo = mid + 1;
         else
             hi = mid;
@@ -323,7 +369,7 @@ rc log_time_range(log_view *v, const select_common *c, size_t *ret_lo, size_t *r
     hi = v->n;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
-        if (v->time[mid] < c->to_ns)
+        if ((int64_t)lv_num(v->time, mid) < c->to_ns)
             lo = mid + 1;
         else
             hi = mid;
@@ -362,7 +408,9 @@ bool log_info_excludes(const log_query *lq, const block_info *in) {
 /* The cells, kind and the rest of row i; cells has room for LB_CELLS_MAX of the family. */
 static rc row1(log_view *v, size_t i, uint32_t want, log_row *ret, str **cells, size_t *cap,
                arena *mem, err *e) {
-    uint32_t f = v->family[i], rank = v->rank[i];
+    uint32_t f = (uint32_t)lv_num(v->family, i), rank;
+    rc code = lv_rank(v, i, &rank, e);
+    if (code) return code;
     const lb_family *fam = &v->h->families[f];
     if (fam->cells > *cap) {
         *cells = arena_try_raw(mem, fam->cells * sizeof **cells, 16);
@@ -372,21 +420,22 @@ static rc row1(log_view *v, size_t i, uint32_t want, log_row *ret, str **cells, 
     bool attrs = want & (LOG_WANT_ATTRS | LOG_WANT_REST | LOG_WANT_REFS);
     uint32_t n = attrs ? fam->cells : v->t->kinds[fam->first_kind].slots;
     lv_family *cols;
-    rc code = lv_need_cells(v, f, 0, n, e);
+    code = lv_need_cells(v, f, 0, n, e);
     if (!code) code = lv_family_of(v, f, &cols, e);
     if (code) return code;
-    const lb_kind *k = &v->t->kinds[fam->first_kind + (cols->member ? cols->member[rank] : 0)];
+    const lb_kind *k =
+        &v->t->kinds[fam->first_kind + (cols->member ? lv_num(cols->member, rank) : 0)];
     for (uint32_t c = 0; c < n; c++) (*cells)[c] = lv_column_at(&cols->cell[c], rank);
     *ret = (log_row){.t = v->t,
                      .kind = k,
                      .meta = &v->t->metas[lv_column_at(&cols->meta, rank).n],
-                     .res = &v->t->resources[v->res[i]],
-                     .time = v->time[i],
+                     .res = &v->t->resources[lv_num(v->res, i)],
+                     .time = (int64_t)lv_num(v->time, i),
                      .observed = 0,
                      .cells = *cells,
-                     .bits = v->bits[i]};
-    if (want & (LOG_WANT_REST | LOG_WANT_REFS) && v->bits[i] & ROW_OBSERVED)
-        ret->observed = (int64_t)((uint64_t)v->observed[i] + (uint64_t)v->time[i]);
+                     .bits = (uint8_t)lv_num(v->bits, i)};
+    if (want & (LOG_WANT_REST | LOG_WANT_REFS) && lv_num(v->bits, i) & ROW_OBSERVED)
+        ret->observed = (int64_t)((uint64_t)lv_num(v->observed, i) + lv_num(v->time, i));
     if (want & (LOG_WANT_IDS | LOG_WANT_REFS)) ret->ids = v->ids + v->id_at[i];
     return RC_OK;
 }
@@ -491,7 +540,7 @@ rc log_put_row(log_view *v, size_t i, uint32_t want, log_batch *b, err *e) {
     if (v->level == 0) {
         row0(v, i, &r);
     } else {
-        code = lv_need_rank(v, e);
+        code = lv_need_family(v, e);
         if (!code) code = lv_need_time(v, e);
         if (!code) code = lv_need_res(v, e);
         if (!code) code = lv_need_bits(v, e);
@@ -510,7 +559,7 @@ rc log_get_row(log_view *v, size_t i, log_row *ret, str *cells, err *e) {
         row0(v, i, ret);
         return RC_OK;
     }
-    rc code = lv_need_rank(v, e);
+    rc code = lv_need_family(v, e);
     if (!code) code = lv_need_time(v, e);
     if (!code) code = lv_need_res(v, e);
     if (!code) code = lv_need_ids(v, e);

@@ -90,7 +90,8 @@ static rc open1(log_view *v, const lb_head *head, err *e) {
     }
     own->slot_mask = slot_mask_of(&own->h);
     v->stats->bytes_decoded += measure.used;
-    const cached_header *kept = lv_keep(v, KEY(K_HEADER, 0, 0), p, measure.used);
+    const cached_header *kept =
+        lv_keep(v, (KEY(K_HEADER, 0, 0) | BLOCK_CACHE_HOT), p, measure.used);
     v->h = &kept->h;
     v->slot_mask = kept->slot_mask;
     return RC_OK;
@@ -112,7 +113,7 @@ rc lv_open(log_view *v, const block_ref *ref, block_cache *cache, select_stats *
         v->t = &v->rows.t;
         stats->bytes_decoded += payload.n;
     } else {
-        const cached_header *kept = lv_cached(v, KEY(K_HEADER, 0, 0), NULL);
+        const cached_header *kept = lv_cached(v, (KEY(K_HEADER, 0, 0) | BLOCK_CACHE_HOT), NULL);
         if (kept) {
             v->h = &kept->h;
             v->slot_mask = kept->slot_mask;
@@ -158,35 +159,50 @@ static rc column_bytes(log_view *v, const lb_column *c, str *ret, err *e) {
     return RC_OK;
 }
 
-/* n numbers, each below `below` (0: any), narrowed to width bytes (1, 4, 8), cached under key. */
-static rc numbers(log_view *v, const lb_column *c, size_t n, unsigned width, uint64_t below,
-                  uint64_t key, const void **ret, err *e) {
+/* v as lv_nums, cached under key. */
+static rc keep_numbers(log_view *v, const uint64_t *from, size_t n, uint64_t key,
+                       const lv_nums **ret, err *e) {
+    uint64_t min = n ? from[0] : 0, max = min;
+    for (size_t i = 1; i < n; i++) {
+        min = MIN(min, from[i]);
+        max = MAX(max, from[i]);
+    }
+    uint64_t range = max - min;
+    unsigned width = range == 0            ? 0
+                     : range <= 0xff       ? 1
+                     : range <= 0xffff     ? 2
+                     : range <= UINT32_MAX ? 4
+                                           : 8;
+    size_t size = sizeof(lv_nums) + n * width;
+    lv_nums *to = mem_try_raw(size + 8); /* eight bytes are written at a time */
+    if (!to) return NO_MEMORY(e);
+    *to = (lv_nums){.base = min, .width = width};
+    for (size_t i = 0; i < n && width; i++) {
+        uint64_t d = from[i] - min;
+        memcpy(to->data + i * width, &d, 8);
+    }
+    v->stats->bytes_decoded += size;
+    *ret = lv_keep(v, key, to, size);
+    return RC_OK;
+}
+
+/* n numbers, each below `below` (0: any). */
+static rc numbers(log_view *v, const lb_column *c, size_t n, uint64_t below, uint64_t key,
+                  const lv_nums **ret, err *e) {
     *ret = lv_cached(v, key, NULL);
     if (*ret) return RC_OK;
     arena_mark mark = arena_save(&v->mem);
     str bytes;
     rc code = column_bytes(v, c, &bytes, e);
     uint64_t *tmp = arena_try_raw(&v->mem, n * 8 + 8, 8);
-    char *p = mem_try_raw(n * width + 8);
-    if (!code && (!tmp || !p)) code = NO_MEMORY(e);
+    if (!code && !tmp) code = NO_MEMORY(e);
     if (!code) code = col_x_get_u64(&v->x, bytes, n, tmp, 0, e);
-    for (size_t i = 0; !code && i < n; i++) {
-        if (below && tmp[i] >= below) code = DAMAGED(e, "a number is too large");
-        if (width == 1)
-            p[i] = (char)tmp[i];
-        else if (width == 4)
-            ((uint32_t *)(void *)p)[i] = (uint32_t)tmp[i];
-        else
-            ((uint64_t *)(void *)p)[i] = tmp[i];
+    for (size_t i = 0; !code && below && i < n; i++) {
+        if (tmp[i] >= below) code = DAMAGED(e, "a number is too large");
     }
+    if (!code) code = keep_numbers(v, tmp, n, key, ret, e);
     arena_restore(&v->mem, mark);
-    if (code) {
-        mem_free(p);
-        return code;
-    }
-    v->stats->bytes_decoded += n * width;
-    *ret = lv_keep(v, key, p, n * width);
-    return RC_OK;
+    return code;
 }
 
 static rc texts(log_view *v, const lb_column *c, size_t n, uint64_t key, const lv_texts **ret,
@@ -223,39 +239,54 @@ static rc texts(log_view *v, const lb_column *c, size_t n, uint64_t key, const l
     return RC_OK;
 }
 
-static rc families_only(log_view *v, err *e);
+static rc global(log_view *v, int g, uint64_t below, const lv_nums **ret, err *e) {
+    MUST(v->level == 1);
+    return *ret ? RC_OK : numbers(v, &v->h->global[g], v->n, below, KEY(K_GLOBAL, 0, g), ret, e);
+}
 
-#define GLOBAL(name, g, field, type, width, below)                                                 \
-    rc name(log_view *v, err *e) {                                                                 \
-        if (v->field) return RC_OK;                                                                \
-        MUST(v->level == 1);                                                                       \
-        const void *p;                                                                             \
-        rc code = numbers(v, &v->h->global[g], v->n, width, below, KEY(K_GLOBAL, 0, g), &p, e);    \
-        if (!code) v->field = p;                                                                   \
-        return code;                                                                               \
-    }
-GLOBAL(lv_need_time, G_TIME, time, int64_t, 8, 0)
-GLOBAL(lv_need_res, G_RESOURCE, res, uint32_t, 4, v->h->t.resource_count)
-GLOBAL(lv_need_bits, G_BITS, bits, uint8_t, 1, ROW_BITS + 1)
-GLOBAL(lv_need_observed, G_OBSERVED, observed, int64_t, 8, 0)
-GLOBAL(families_only, G_FAMILY, family, uint32_t, 4, v->h->family_count)
-#undef GLOBAL
+rc lv_need_time(log_view *v, err *e) { return global(v, G_TIME, 0, &v->time, e); }
+rc lv_need_res(log_view *v, err *e) {
+    return global(v, G_RESOURCE, v->h->t.resource_count, &v->res, e);
+}
+rc lv_need_bits(log_view *v, err *e) { return global(v, G_BITS, ROW_BITS + 1, &v->bits, e); }
+rc lv_need_observed(log_view *v, err *e) { return global(v, G_OBSERVED, 0, &v->observed, e); }
 
-/* Families whose counts of rows agree with the header. */
-rc lv_need_family(log_view *v, err *e) { return lv_need_rank(v, e); }
+rc lv_need_family(log_view *v, err *e) {
+    return global(v, G_FAMILY, v->h->family_count, &v->family, e);
+}
 
-rc lv_need_rank(log_view *v, err *e) {
-    if (v->rank) return RC_OK;
-    rc code = families_only(v, e);
-    if (code) return code;
+static rc all_ranks(log_view *v, err *e) {
     uint32_t *rank = arena_try_raw(&v->mem, v->n * 4, 4);
     uint32_t *fill = arena_try_new_n(&v->mem, uint32_t, v->h->family_count);
     if (!rank || !fill) return NO_MEMORY(e);
-    for (size_t i = 0; i < v->n; i++) rank[i] = fill[v->family[i]]++;
+    for (size_t i = 0; i < v->n; i++) rank[i] = fill[lv_num(v->family, i)]++;
     for (size_t f = 0; f < v->h->family_count; f++) {
         if (fill[f] != v->h->families[f].rows) return DAMAGED(e, "rows of a family");
     }
     v->rank = rank;
+    return RC_OK;
+}
+
+rc lv_rank(log_view *v, size_t i, uint32_t *ret, err *e) {
+    enum { COUNTED_MAX = 24 };
+    rc code = lv_need_family(v, e);
+    if (!code && !v->rank && ++v->ranks_asked > COUNTED_MAX) code = all_ranks(v, e);
+    if (code) return code;
+    if (v->rank) {
+        *ret = v->rank[i];
+        return RC_OK;
+    }
+    uint32_t rank = 0;
+    uint64_t f = lv_num(v->family, i);
+    if (v->family->width == 1) { /* the usual one, and quick: a loop over bytes */
+        uint8_t byte = (uint8_t)(f - v->family->base);
+        const uint8_t *p = v->family->data;
+        for (size_t k = 0; k < i; k++) rank += p[k] == byte;
+    } else {
+        for (size_t k = 0; k < i; k++) rank += lv_num(v->family, k) == f;
+    }
+    if (rank >= v->h->families[f].rows) return DAMAGED(e, "rows of a family");
+    *ret = rank;
     return RC_OK;
 }
 
@@ -270,7 +301,8 @@ rc lv_need_ids(log_view *v, err *e) {
     if (!at) return NO_MEMORY(e);
     for (size_t i = 0; i < v->n; i++) {
         at[i] = (uint32_t)total;
-        total += (v->bits[i] & ROW_TRACE ? 16u : 0u) + (v->bits[i] & ROW_SPAN ? 8u : 0u);
+        uint64_t b = lv_num(v->bits, i);
+        total += (b & ROW_TRACE ? 16u : 0u) + (b & ROW_SPAN ? 8u : 0u);
     }
     const char *ids = lv_cached(v, key, NULL);
     if (!ids) {
@@ -292,32 +324,26 @@ rc lv_need_ids(log_view *v, err *e) {
     return RC_OK;
 }
 
-static rc member_of(log_view *v, uint32_t family, const uint32_t **ret, err *e) {
+static rc member_of(log_view *v, uint32_t family, const lv_nums **ret, err *e) {
     const lb_family *f = &v->h->families[family];
     *ret = NULL;
     if (f->kinds == 1) return RC_OK;
-    const void *p;
-    rc code = numbers(v, &f->member, f->rows, 4, f->kinds, KEY(K_FAMILY, family, 0xffffff), &p, e);
-    if (!code) *ret = p;
-    return code;
+    return numbers(v, &f->member, f->rows, f->kinds, KEY(K_FAMILY, family, 0xffffff), ret, e);
 }
 
 /* Rows of the family within the rows of a shared column. */
-static rc shared_index(log_view *v, uint32_t family, uint32_t cell, const uint32_t **ret, err *e) {
+static rc shared_index(log_view *v, uint32_t family, uint32_t cell, const lv_nums **ret, err *e) {
     uint64_t key = KEY(K_SHARED_AT, family, cell);
     *ret = lv_cached(v, key, NULL);
     if (*ret) return RC_OK;
-    rc code = lv_need_rank(v, e);
+    rc code = lv_need_family(v, e);
     if (code) return code;
     const lb_header *h = v->h;
     uint32_t shared = h->families[family].cell[cell].part;
     arena_mark mark = arena_save(&v->mem);
     uint8_t *uses = arena_try_new_n(&v->mem, uint8_t, h->family_count);
-    uint32_t *to = mem_try_raw((size_t)h->families[family].rows * 4 + 4);
-    if (!uses || !to) {
-        mem_free(to);
-        return NO_MEMORY(e);
-    }
+    uint64_t *to = arena_try_raw(&v->mem, (size_t)h->families[family].rows * 8 + 8, 8);
+    if (!uses || !to) return NO_MEMORY(e);
     uint32_t before = 0; /* references of this family's rows in front of `cell` */
     for (size_t f = 0; f < h->family_count; f++) {
         for (uint32_t c = 0; c < h->families[f].cells; c++) {
@@ -327,14 +353,20 @@ static rc shared_index(log_view *v, uint32_t family, uint32_t cell, const uint32
             uses[f]++;
         }
     }
-    uint32_t k = 0, at = 0;
+    uint64_t k = 0, at = 0;
     for (size_t i = 0; i < v->n; i++) {
-        if (v->family[i] == family) to[k++] = at + before;
-        at += uses[v->family[i]];
+        uint64_t f = lv_num(v->family, i);
+        if (f == family) {
+            if (k == h->families[family].rows) return DAMAGED(e, "rows of a family");
+            to[k++] = at + before;
+        }
+        at += uses[f];
     }
+    if (k != h->families[family].rows || at != h->shared[shared].rows)
+        return DAMAGED(e, "rows of a shared column");
+    code = keep_numbers(v, to, k, key, ret, e);
     arena_restore(&v->mem, mark);
-    *ret = lv_keep(v, key, to, (size_t)h->families[family].rows * 4 + 4);
-    return RC_OK;
+    return code;
 }
 
 static rc column_of(log_view *v, const lb_column *c, uint32_t family, uint32_t cell, uint64_t below,
@@ -362,10 +394,7 @@ static rc column_of(log_view *v, const lb_column *c, uint32_t family, uint32_t c
         n = 1;
     }
     if (!c->num) return texts(v, from, n, key, &ret->texts, e);
-    const void *p;
-    code = numbers(v, from, n, 8, below, key, &p, e);
-    if (!code) ret->nums = p;
-    return code;
+    return numbers(v, from, n, below, key, &ret->nums, e);
 }
 
 rc lv_family_of(log_view *v, uint32_t family, lv_family **ret, err *e) {

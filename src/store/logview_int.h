@@ -18,17 +18,44 @@ static inline str lv_text(const lv_texts *t, size_t i) {
     return (str){p + t->off[i], t->off[i + 1] - t->off[i]};
 }
 
+/* Numbers in as few bytes each as the range needs; one block of memory. */
+typedef struct lv_nums {
+    uint64_t base;
+    uint32_t width; /* 0 (all are base), 1, 2, 4, 8 */
+    uint32_t unused;
+    uint8_t data[];
+} lv_nums;
+
+FL_INLINE uint64_t lv_num(const lv_nums *v, size_t i) {
+    uint16_t h;
+    uint32_t w;
+    switch (v->width) {
+    case 0:
+        return v->base;
+    case 1:
+        return v->base + v->data[i];
+    case 2:
+        memcpy(&h, v->data + i * 2, 2);
+        return v->base + h;
+    case 4:
+        memcpy(&w, v->data + i * 4, 4);
+        return v->base + w;
+    default:
+        return v->base + load_le64(v->data + i * 8);
+    }
+}
+
 /* A column of a family: one of the two is set. Shared columns are cut to the family's rows. */
 typedef struct lv_column {
     const lv_texts *texts;
-    const uint64_t *nums;
-    const uint32_t *index; /* value i of the column is texts/nums[index[i]]; NULL: i */
-    bool one;              /* constant: value 0 for every row */
+    const lv_nums *nums;
+    const lv_nums *index; /* value i of the column is texts/nums[index[i]]; NULL: i */
+    bool one;             /* constant: value 0 for every row */
 } lv_column;
 /* What a view has loaded of a family. */
 typedef struct lv_family {
     bool has_member, has_meta;
-    const uint32_t *member; /* of each row; NULL: one kind */
+    const lv_nums *member; /* of each row; NULL: one kind */
     lv_column meta, *cell;
     bool *has_cell;
 } lv_family;
@@ -43,13 +70,11 @@ typedef struct log_view {
 
     /* level 1; NULL until loaded */
     const lb_header *h;
-    const int64_t *time;
-    const uint32_t *family, *res;
-    const uint8_t *bits;
-    const int64_t *observed;
-    const uint32_t *id_at; /* where the ids of a row begin */
+    const lv_nums *time, *family, *res, *bits, *observed; /* of each row */
+    const uint32_t *id_at;                                /* where the ids of a row begin */
     const uint8_t *ids;
-    uint32_t *rank;     /* of each row in its family */
+    uint32_t *rank; /* of each row in its family; made when many are asked for */
+    unsigned ranks_asked;
     uint64_t slot_mask; /* bytes that any slot may hold */
     lv_family *fam;     /* NULL until one is needed */
 
@@ -68,7 +93,8 @@ void lv_close(log_view *v);
 /* Level 1: each loads what is named; later calls find it loaded. */
 MUST_CHECK rc lv_need_time(log_view *v, err *e);
 MUST_CHECK rc lv_need_family(log_view *v, err *e);
-MUST_CHECK rc lv_need_rank(log_view *v, err *e); /* families, too */
+/* Number of row i among those of its family: below the family's rows. */
+MUST_CHECK rc lv_rank(log_view *v, size_t i, uint32_t *ret, err *e);
 MUST_CHECK rc lv_need_res(log_view *v, err *e);
 MUST_CHECK rc lv_need_bits(log_view *v, err *e);
 MUST_CHECK rc lv_need_ids(log_view *v, err *e); /* bits, too */
@@ -79,8 +105,8 @@ MUST_CHECK rc lv_family_of(log_view *v, uint32_t family, lv_family **ret, err *e
 MUST_CHECK rc lv_need_cells(log_view *v, uint32_t family, uint32_t from, uint32_t to, err *e);
 
 static inline str lv_column_at(const lv_column *c, size_t i) {
-    size_t k = c->one ? 0 : c->index ? c->index[i] : i;
-    return c->nums ? lb_num(c->nums[k]) : lv_text(c->texts, k);
+    size_t k = c->one ? 0 : c->index ? (size_t)lv_num(c->index, i) : i;
+    return c->nums ? lb_num(lv_num(c->nums, k)) : lv_text(c->texts, k);
 }
 
 /* What is cached of a block beyond its columns: results of a query, by hash. NULL = nothing. */
