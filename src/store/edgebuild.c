@@ -35,7 +35,6 @@ enum {
     WAITING_MAX = 1 << 16,
     CLIENTS_MAX = 1 << 16,
 };
-#define NONE    UINT32_MAX
 #define WAIT_NS INT64_C(10000000000)
 
 typedef struct recent {

@@ -89,7 +89,7 @@ static void doubles_come_back(void **state) {
     rng_init(&r, unit_seed(__func__));
     int64_t *v = mem_new_n(int64_t, VALUES);
     static const double odd[] = {
-        0.0,      -0.0, INFINITY, -INFINITY, 5e-324, 1.7976931348623157e308,
+        0.0,      -0.0, HUGE_VAL, -HUGE_VAL, 5e-324, 1.7976931348623157e308,
         0.1 + .2, 1e17, 1e22,     1e23,      -1e-17};
     for (int round = 0; round < 200; round++) {
         size_t n = 1 + rng_below(&r, VALUES);
