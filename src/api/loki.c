@@ -445,7 +445,7 @@ static void index_stats(api_call *c) {
     rc code = times(c, api_now_ns(), &q.c.from_ns, &q.c.to_ns, &e);
     if (!code) code = selector(c, "query", 0, &q.c, &given, &e);
     if (!code) {
-        log_count_by by = {0};
+        log_count_by by = {.want_bytes = true};
         api_call_common(c, &q.c);
         code = c->env->store->ops->count_logs(c->env->store, &q, &by, on_volume, &v, &c->stats, &e);
     }

@@ -21,7 +21,8 @@
 #include "query/pipeline_int.h"
 
 enum {
-    BUCKETS_MAX = 20000, /* of the first way */
+    BUCKETS_MAX = 20000,   /* of the first way */
+    COUNT_LABELS_MAX = 32, /* that stores count by */
     SAMPLES_MAX = 20 << 20,
     WORKER_ARENA_MAX = 512 << 20
 };
@@ -359,7 +360,7 @@ static rc on_count(void *ctx, const log_count *n, err *e) {
     column_run *cr = ctx;
     eval *ev = cr->run->ev;
     const grouping *g = cr->run->group;
-    query_label labels[64];
+    query_label labels[COUNT_LABELS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < g->count; i++) {
         if (n->values[i].n) labels[count++] = (query_label){g->labels[i], n->values[i]};
@@ -396,11 +397,12 @@ static rc by_columns(range_run *run, int64_t bucket_ns, size_t buckets, value *r
     eval *ev = run->ev;
     column_run cr = {.run = run, .bucket_ns = bucket_ns, .buckets = buckets, .out = {.ev = ev}};
     cr.origin_ns = run->plan.select.c.from_ns;
-    str names[64];
+    str names[COUNT_LABELS_MAX];
     for (size_t i = 0; i < run->group->count; i++)
         names[i] = plan_store_name(run->group->labels[i]);
     log_count_by by = {.labels = names,
                        .label_count = run->group->count,
+                       .want_bytes = run->bytes,
                        .step_ns = buckets == 1 ? 0 : bucket_ns,
                        .origin_ns = cr.origin_ns};
     if (buckets == 1) cr.bucket_ns = INT64_MAX; /* whatever the start of the one bucket is called */
@@ -431,8 +433,8 @@ static rc by_columns(range_run *run, int64_t bucket_ns, size_t buckets, value *r
 /* Buckets for the store, or false when records have to be read. */
 static bool columns_fit(const range_run *run, int64_t *ret_bucket, size_t *ret_count) {
     const eval *ev = run->ev;
-    if (!run->group || run->group->without || run->group->count > 64 || run->plan.stage_count ||
-        !log_range_sums(run->x)) {
+    if (!run->group || run->group->without || run->group->count > COUNT_LABELS_MAX ||
+        run->plan.stage_count || !log_range_sums(run->x)) {
         return false;
     }
     for (size_t i = 0; i < run->group->count; i++) {

@@ -182,7 +182,7 @@ static rc fake_count_logs(store *s, const log_select *q, const log_count_by *by,
         const log_record *r = f->logs.v[i];
         if (!log_holds(q, r, &tmp)) continue;
         stats->rows_matched++;
-        cell one = {.records = 1, .bytes = r->body.n, .bucket = by->origin_ns};
+        cell one = {.records = 1, .bytes = by->want_bytes ? r->body.n : 0, .bucket = by->origin_ns};
         if (by->step_ns) one.bucket += (record_time(r) - by->origin_ns) / by->step_ns * by->step_ns;
         one.values = arena_bytes(&tmp, 16 * sizeof(str), 8);
         for (size_t k = 0; k < by->label_count; k++) {
