@@ -12,15 +12,13 @@
  *
  * Limits: connections (max_connections), a TLS handshake takes at most HANDSHAKE_MS. Silent
  * connections stay: syslog senders are quiet for days; keep-alive probes find dead peers.
- * Sources: libuv guide; RFC 5425 (TLS for syslog); OpenSSL SSL_set_bio(3), BIO_s_mem(3). */
+ * Sources: libuv guide; RFC 5425 (TLS for syslog). */
 #include "net/raw.h"
 
-#include <openssl/err.h>
 #include <stdatomic.h>
 #include <uv.h>
 
 #include "base/mem.h"
-#include "base/vec.h"
 #include "net/tls_int.h"
 #include "sys/datagram.h"
 #include "sys/thread.h"
@@ -59,7 +57,7 @@ struct conn {
     uv_tcp_t tcp;
     raw_server *s;
     conn *prev, *next;
-    SSL *ssl; /* NULL: plain */
+    net_tls_conn *tls; /* NULL: plain */
     bool closing, established;
     uint64_t since_ms;
     void *user;
@@ -106,18 +104,21 @@ static void on_written(uv_write_t *req, int status) {
     mem_free(w);
 }
 
-/* Sends what TLS wants to say (handshakes, tickets, alerts). */
-static void tls_flush(conn *c) {
-    char *p;
-    BIO *out = SSL_get_wbio(c->ssl);
-    long n = BIO_get_mem_data(out, &p);
-    if (n <= 0 || c->closing) return;
-    tls_write *w = mem_try_alloc(sizeof *w + (size_t)n);
-    if (!w) return;
-    memcpy(w->bytes, p, (size_t)n);
+static void send_copy(conn *c, const char *p, size_t n) {
+    tls_write *w = mem_try_raw(sizeof *w + n);
+    if (!w) return; /* the peer waits in vain and closes */
+    memcpy(w->bytes, p, n);
     uv_buf_t b = uv_buf_init(w->bytes, (unsigned)n);
     if (uv_write(&w->req, (uv_stream_t *)&c->tcp, &b, 1, on_written) != 0) mem_free(w);
-    IGNORE(BIO_reset(out)); /* of a memory BIO: never fails */
+}
+
+/* Sends what TLS wants to say (handshakes, tickets, alerts). */
+static void tls_flush(conn *c) {
+    net_out wire = {0};
+    net_tls_wire(c->tls, &wire);
+    for (const net_chunk *k = wire.first; k && !c->closing; k = k->next)
+        if (k->n > k->at) send_copy(c, k->p + k->at, k->n - k->at);
+    net_out_release(&wire);
 }
 
 /* ---- connections ---- */
@@ -131,7 +132,7 @@ static void on_conn_closed(uv_handle_t *h) {
     else
         s->conns = c->next;
     if (c->next) c->next->prev = c->prev;
-    if (c->ssl) SSL_free(c->ssl);
+    net_tls_conn_free(c->tls);
     c->magic = 0;
     mem_free(c);
     atomic_fetch_sub(&s->connections_open, 1);
@@ -158,24 +159,18 @@ static void give_bytes(conn *c, str bytes) {
 static void tls_input(conn *c, const char *p, size_t n) {
     enum { PLAIN_BYTES = 64 << 10 };
     raw_server *s = c->s;
-    BIO *in = SSL_get_rbio(c->ssl);
-    int put = BIO_write(in, p, (int)n);
-    MUST(put == (int)n);
     char *plain = s->scratch + RAW_READ_BYTES;
-    while (!c->closing) {
-        ERR_clear_error();
-        int got = SSL_read(c->ssl, plain, PLAIN_BYTES);
-        if (got > 0) {
-            give_bytes(c, str_make(plain, (size_t)got));
-            continue;
-        }
-        int why = SSL_get_error(c->ssl, got);
-        c->established = SSL_is_init_finished(c->ssl) != 0;
-        tls_flush(c);
-        if (why == SSL_ERROR_WANT_READ) return;
-        if (why != SSL_ERROR_ZERO_RETURN) COUNT(s->tls_failures, 1);
-        conn_close(c);
+    net_tls_state state = net_tls_put(c->tls, p, n) ? TLS_READ : TLS_FAILED;
+    if (state == TLS_READ && !c->established) state = net_tls_handshake(c->tls);
+    c->established = c->established || state == TLS_READ;
+    while (state == TLS_READ && !c->closing) {
+        size_t got = 0;
+        state = net_tls_get(c->tls, plain, PLAIN_BYTES, &got);
+        if (state == TLS_READ && got > 0) give_bytes(c, str_make(plain, got));
     }
+    tls_flush(c);
+    if (state == TLS_FAILED) COUNT(s->tls_failures, 1);
+    if (state == TLS_FAILED || state == TLS_CLOSED) conn_close(c);
 }
 
 static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *ret) {
@@ -193,7 +188,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b) {
         return;
     }
     COUNT(c->s->bytes_in, (uint64_t)n);
-    if (c->ssl)
+    if (c->tls)
         tls_input(c, b->base, (size_t)n);
     else
         give_bytes(c, str_make(b->base, (size_t)n));
@@ -244,11 +239,13 @@ static void on_connection(uv_stream_t *listener, int status) {
     IGNORE(uv_tcp_keepalive(&c->tcp, 1, KEEPALIVE_S)); /* best effort */
     if (slot->tls.cert_file.n) {
         sys_lock_take(s->tls_lock);
-        c->ssl = SSL_new(slot->ctx);
+        c->tls = net_tls_conn_new(slot->ctx);
         sys_lock_give(s->tls_lock);
-        MUST(c->ssl != NULL);
-        SSL_set_bio(c->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-        SSL_set_accept_state(c->ssl);
+        if (!c->tls) {
+            COUNT(s->refused, 1);
+            conn_close(c);
+            return;
+        }
     }
     if (!s->paused && uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read) != 0) conn_close(c);
 }
@@ -327,7 +324,7 @@ static void on_timer(uv_timer_t *t) {
     raw_server *s = t->loop->data;
     for (conn *c = s->conns, *next; c; c = next) {
         next = c->next;
-        if (!c->ssl || c->established || c->closing || s->paused) continue;
+        if (!c->tls || c->established || c->closing || s->paused) continue;
         if (uv_now(&s->loop) - c->since_ms < HANDSHAKE_MS) continue;
         COUNT(s->tls_failures, 1);
         conn_close(c);

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
+import certs  # noqa: E402
 import h2client  # noqa: E402
 import harness  # noqa: E402
 import otlp  # noqa: E402
@@ -389,6 +391,46 @@ class HostileClients(FaultCase):
         self.assertEqual(set(seen) - {200, 400, 413}, set(), seen)
         self.assertGreater(seen.get(200, 0), 50)
         self.assertGreater(seen.get(400, 0), 500)
+
+
+class HostileSyslog(FaultCase):
+    def test_broken_senders(self):
+        """Counts that lie, endless lines, garbage, TLS that is none: bounded, and sound ones go on."""
+        _, cert, key = certs.make(self.dir)
+        server = self.serve("listen.syslog_tcp=127.0.0.1:0", "listen.syslog_udp=127.0.0.1:0",
+                            "listen.syslog_tls=127.0.0.1:0", f"tls.syslog.cert={cert}",
+                            f"tls.syslog.key={key}", "syslog.max_connections=50",
+                            "syslog.max_message=8KiB")
+        before = server.memory_bytes()
+        rng = random.Random(11)
+        for i in range(30):
+            with socket.create_connection(server.host_port("syslog_tcp"), 20) as s:
+                s.sendall([b"99999 <13>never comes\n<13>but this does\n", b"x" * (1 << 20),
+                           b"5 <13>abcdefgh\n" * 2000, b"<13>" * 50000 + b"\n", b"\0" * 100000,
+                           bytes(rng.randrange(256) for _ in range(20000))][i % 6])
+            with socket.create_connection(server.host_port("syslog_tls"), 20) as s:
+                s.sendall(bytes(rng.randrange(256) for _ in range(2000)))
+                HostileClients.read_all(s)  # ends: it is refused
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(udp.close)
+        udp.connect(server.host_port("syslog_udp"))
+        for i in range(2000):
+            udp.send(bytes(rng.randrange(256) for _ in range(rng.randrange(1, 100))))
+        idle = [socket.create_connection(server.host_port("syslog_tcp"), 20) for _ in range(49)]
+        with socket.create_connection(server.host_port("syslog_tls"), 20) as raw:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            with context.wrap_socket(raw) as s:
+                s.sendall(b"<13>1 2026-11-20T10:00:00Z web1 sound 1 - - the last one\n")
+                wait_until("the last one", lambda: any(
+                    '"the last one"' in x for x in otlp.all_records("logs", server.export("logs"))))
+        for s in idle:
+            s.close()
+        got = server.get("/api/v1/status")["receivers"]
+        counts = [r for r in got if r["name"] == "syslog"][0]
+        self.assertGreater(counts["invalid_requests"], 30)
+        self.assertLess(server.memory_bytes() - before, GROWTH_MAX)
+        self.assertEqual(server.stop(), 0, server.log())
 
 
 class Overload(FaultCase):
