@@ -524,6 +524,25 @@ class Asking(Filled):
         done = server.command("analyze", "--baseline", "x.log", check=False)
         self.assertEqual(done.returncode, 2)
 
+    def test_analyze_chooses_files_or_the_store(self):
+        """Without PATH: the store of ./faultline-data, unless something comes in by standard input."""
+        server = self.serve()
+        self.fill(server)
+        server.stop()
+        server.data.rename(self.dir / "faultline-data")
+
+        def inputs(*args, **kw):
+            status, out, errors = self.run_program("analyze", "--format", "json", *args, **kw)
+            self.assertEqual(status, 0, errors)
+            return [i["name"] for i in json.loads(out)["looked_at"]["inputs"]]
+        path = self.write("a.log", "2026-01-01T00:00:00Z INFO one\n")
+        self.assertEqual(inputs(), ["stored logs"])
+        self.assertEqual(inputs("--since", "1h", "--service", "checkout"), ["stored logs"])
+        self.assertEqual(inputs(stdin=path.read_bytes()), ["-"])
+        self.assertEqual(inputs("-", stdin=path.read_bytes()), ["-"])
+        self.assertEqual(inputs(path), [str(path)])
+        self.assertEqual(inputs("--stored", stdin=path.read_bytes()), ["stored logs"])
+
 
 class Limits(ServeCase):
     def post(self, server, data, **headers):
