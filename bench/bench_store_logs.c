@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { REQUEST = 1000, MERGE_BYTES = 64 << 20 };
+enum { REQUEST = 1000, MERGE_BYTES = 48 << 20 };
 
 typedef struct block {
     block_info info;

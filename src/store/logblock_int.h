@@ -135,7 +135,10 @@ MUST_CHECK rc lb_get_rows(str payload, arena *mem, lb_rows *ret, err *e);
 
 /* --- level 1 (logmerge.c writes, logread.c reads) --- */
 enum { HOW_PART = 0, HOW_CONST, HOW_MEMBER, HOW_SHARED };
-enum { G_TIME = 0, G_FAMILY, G_RESOURCE, G_BITS, G_OBSERVED, G_IDS, G_COUNT };
+enum { G_TIME = 0, G_FAMILY, G_RESOURCE, G_BITS, G_OBSERVED, G_IDS, G_FILTER, G_COUNT };
+
+/* What the filter of trace ids (G_FILTER, fuse.h; empty when there are none) holds of an id. */
+uint64_t lb_trace_key(const void *id);
 
 /* What is known of a column without reading it. */
 typedef struct lb_stamp {

@@ -29,11 +29,12 @@
 #include "base/vec.h"
 
 #include "codec/otlp.h"
+#include "store/fuse.h"
 
 #include <zstd.h>
 
 enum {
-    ROW_MEMORY = 320, /* of a decoded row, about: for the budget */
+    ROW_MEMORY = 100, /* of a row beside its cells, about: for the budget */
     RARE_ROWS = 48,   /* families of fewer rows are joined */
     OWN_PART = 2048,  /* bytes of a column from which on it is a part of its own */
     POOL_PART = 8192,
@@ -105,17 +106,18 @@ static rc join_tables(merger *m, source_rows *s) {
     return ok ? RC_OK : NO_MEMORY(m->e);
 }
 
-static rc load(merger *m, const block_io *io, const block_info *info) {
-    str payload = io->memory;
-    if (!payload.p) {
-        if (info->bytes > BLOCK_BYTES_MAX)
-            return FAIL(m->e, RC_CORRUPT, "log block: %" PRIu64 " bytes", info->bytes);
-        char *p = arena_try_raw(&m->mem, (size_t)info->bytes, 16);
-        if (!p) return NO_MEMORY(m->e);
-        rc code = io->read(io->ctx, 0, (size_t)info->bytes, p, m->e);
-        if (code) return code;
-        payload = (str){p, (size_t)info->bytes};
-    }
+static rc read_payload(merger *m, const block_io *io, const block_info *info, str *ret) {
+    *ret = io->memory;
+    if (ret->p) return RC_OK;
+    if (info->bytes > BLOCK_BYTES_MAX)
+        return FAIL(m->e, RC_CORRUPT, "log block: %" PRIu64 " bytes", info->bytes);
+    char *p = arena_try_raw(&m->mem, (size_t)info->bytes, 16);
+    if (!p) return NO_MEMORY(m->e);
+    *ret = (str){p, (size_t)info->bytes};
+    return io->read(io->ctx, 0, (size_t)info->bytes, p, m->e);
+}
+
+static rc load(merger *m, str payload, const block_info *info) {
     source_rows s = {0};
     rc code = lb_get_rows(payload, &m->mem, &s.rows, m->e);
     if (!code && s.rows.n != info->rows)
@@ -472,12 +474,16 @@ static bool keep_inline(build *b, lb_column *c, uint8_t how) {
 
 static lb_stamp stamp_of(const str *v, size_t n) {
     lb_stamp s = {.min = UINT32_MAX};
+    bool seen[256] = {0};
     for (size_t i = 0; i < n; i++) {
-        s.mask |= lb_mask_of(v[i]);
+        for (size_t k = 0; k < v[i].n; k++) seen[(uint8_t)v[i].p[k]] = true;
         s.min = MIN(s.min, (uint32_t)v[i].n);
         s.max = MAX(s.max, (uint32_t)v[i].n);
     }
     if (n == 0) s.min = 0;
+    for (int c = 0; c < 256; c++) {
+        if (seen[c]) s.mask |= UINT64_C(1) << lb_class[c];
+    }
     return s;
 }
 
@@ -590,31 +596,42 @@ static size_t cells_cost(build *b, const str *v, size_t n, bool num) {
     return ok ? b->col.n + 8 : SIZE_MAX / 4;
 }
 
+typedef struct sample_cell {
+    uint32_t family, at;
+    str cell;
+} sample_cell;
+
+static int by_sample_family(const void *a, const void *b) {
+    const sample_cell *x = a, *y = b;
+    if (x->family != y->family) return x->family < y->family ? -1 : 1;
+    return x->at < y->at ? -1 : x->at > y->at;
+}
+
 /* On the first rows of the block: is one column over all families smaller than one for each? */
 static bool shared_wins(build *b, const shared_key *k, uint32_t *cell_in) {
     for (size_t i = 0; i < k->in.n; i++) cell_in[k->in.v[i].family] = k->in.v[i].cell + 1;
     size_t rows = MIN(b->n, (size_t)SHARED_SAMPLE), n = 0;
     bool num = is_num_type(k->type), won = false;
     arena_mark mark = arena_save(&b->mem);
-    str *all = arena_try_raw(&b->mem, rows * sizeof *all, 16);
-    str *one = arena_try_raw(&b->mem, rows * sizeof *one, 16);
-    uint32_t *of = arena_try_raw(&b->mem, rows * 4, 4);
-    if (all && one && of) {
+    sample_cell *v = arena_try_raw(&b->mem, rows * sizeof *v, 16);
+    str *cells = arena_try_raw(&b->mem, rows * sizeof *cells, 16);
+    if (v && cells) {
         for (size_t i = 0; i < rows; i++) {
             uint32_t cell = cell_in[b->family[i]];
             if (!cell) continue;
-            of[n] = b->family[i];
-            all[n++] = cell_of(b, i, cell - 1);
+            cells[n] = cell_of(b, i, cell - 1);
+            v[n] = (sample_cell){b->family[i], (uint32_t)n, cells[n]};
+            n++;
         }
-        size_t apart = 0;
-        for (size_t i = 0; i < k->in.n; i++) {
-            size_t m = 0;
-            for (size_t r = 0; r < n; r++) {
-                if (of[r] == k->in.v[i].family) one[m++] = all[r];
-            }
-            apart += cells_cost(b, one, m, num);
+        size_t together = cells_cost(b, cells, n, num), apart = 0;
+        if (n) qsort(v, n, sizeof *v, by_sample_family);
+        for (size_t from = 0; from < n && apart <= together + 16;) {
+            size_t to = from;
+            for (; to < n && v[to].family == v[from].family; to++) cells[to - from] = v[to].cell;
+            apart += cells_cost(b, cells, to - from, num);
+            from = to;
         }
-        won = apart > 64 && cells_cost(b, all, n, num) + 16 < apart;
+        won = apart > 64 && together + 16 < apart;
     }
     arena_restore(&b->mem, mark);
     for (size_t i = 0; i < k->in.n; i++) cell_in[k->in.v[i].family] = 0;
@@ -730,6 +747,8 @@ static bool put_header(build *b, buf *out) {
     return ok;
 }
 
+static bool trace_filter(build *b);
+
 static bool global_columns(build *b) {
     uint64_t *v = arena_try_raw(&b->mem, b->n * 8, 8);
     if (!v) return false;
@@ -765,7 +784,23 @@ static bool global_columns(build *b) {
     g[G_IDS].num = true;
     ok = ok && col_put_blob(&b->x, &b->col, buf_str(&ids)) && place_column(b, &g[G_IDS]);
     buf_release(&ids);
-    return ok;
+    return ok && trace_filter(b);
+}
+
+static bool trace_filter(build *b) {
+    arena_mark mark = arena_save(&b->mem);
+    uint64_t *keys = arena_try_raw(&b->mem, b->n * 8, 8);
+    size_t n = 0;
+    for (size_t i = 0; keys && i < b->n; i++) {
+        const lb_rows *r = &b->m->src.v[b->rows[i].src].rows;
+        if (r->bits[b->rows[i].row] & ROW_TRACE) keys[n++] = lb_trace_key(r->ids[b->rows[i].row]);
+    }
+    buf_reset(&b->col);
+    lb_column *c = &b->h.global[G_FILTER];
+    c->num = true;
+    bool ok = keys && (n == 0 || fuse_put(&b->col, keys, n));
+    arena_restore(&b->mem, mark);
+    return ok && (n ? place_column(b, c) : keep_inline(b, c, HOW_CONST));
 }
 
 static bool family_columns(build *b, size_t fi, const uint32_t *shared_of) {
@@ -937,6 +972,24 @@ static int by_time(const void *a, const void *b) {
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
+/* Memory that a block takes while it is merged, about: texts of cells are 16 bytes and their bytes;
+ * level 1 grows by what it saved. */
+static uint64_t memory_of(const block_info *f) {
+    return (uint64_t)f->rows * (f->level ? ROW_MEMORY * 3 : ROW_MEMORY) + f->bytes * 5 / 2;
+}
+
+/* Rows of a round: a multiple of BLOCK_ROWS_MAX when the budget allows one, so that blocks are
+ * full. */
+static uint64_t rows_of_round(const block_info *info, size_t count, size_t max_bytes) {
+    uint64_t memory = 0, rows = 0;
+    for (size_t i = 0; i < count; i++) {
+        memory += memory_of(&info[i]);
+        rows += info[i].rows;
+    }
+    uint64_t fit = memory ? (uint64_t)((double)max_bytes * (double)rows / (double)memory) : 0;
+    return fit >= BLOCK_ROWS_MAX ? fit / BLOCK_ROWS_MAX * BLOCK_ROWS_MAX : UINT64_MAX;
+}
+
 rc lb_merge(const block_io *in, const block_info *info, size_t count, size_t max_bytes,
             block_put put, void *put_ctx, const volatile int *cancel, size_t *ret_bad, err *e) {
     if (count == 0) return RC_OK;
@@ -947,25 +1000,28 @@ rc lb_merge(const block_io *in, const block_info *info, size_t count, size_t max
     for (size_t i = 0; i < count; i++) order[i] = (input){info[i].min_ts_ns, i};
     qsort(order, count, sizeof *order, by_time);
     rc code = RC_OK;
-    uint64_t budget = 0, raw = 0;
+    uint64_t budget = 0, raw = 0, rows = 0, full = rows_of_round(info, count, max_bytes);
     for (size_t i = 0; i < count && !code; i++) {
         const block_info *f = &info[order[i].index];
-        uint64_t need = (uint64_t)f->rows * ROW_MEMORY + f->bytes * (f->level ? 4 : 2);
-        if (m.src.n && budget + need > max_bytes) {
+        uint64_t need = memory_of(f);
+        if (m.src.n && (budget + need > max_bytes || rows + f->rows > full)) {
             code = write_round(&m, raw);
             m.src.n = 0;
             arena_reset(&m.mem);
             lb_builder_reset(m.tables);
-            budget = raw = 0;
+            budget = raw = rows = 0;
             if (code) break;
         }
         if (cancelled(&m)) {
             code = FAIL(e, RC_CANCELLED, "merging was cancelled");
             break;
         }
-        code = load(&m, &in[order[i].index], f);
+        str payload;
+        code = read_payload(&m, &in[order[i].index], f, &payload);
+        if (!code) code = load(&m, payload, f);
         if (code == RC_CORRUPT && ret_bad) *ret_bad = order[i].index;
         budget += need;
+        rows += f->rows;
         raw += f->raw_bytes;
     }
     if (!code) code = write_round(&m, raw);
@@ -976,16 +1032,39 @@ rc lb_merge(const block_io *in, const block_info *info, size_t count, size_t max
     return code;
 }
 
+/* The checksums of all parts of a level-1 payload. */
+static rc verify_parts(str payload, arena *mem, err *e) {
+    lb_head head;
+    rc code = lb_get_head(payload, &head, e);
+    if (code || head.level == 0) return code;
+    lb_mem lm = {.a = mem};
+    lb_header h;
+    code = lb_get_header(&head, str_sub(payload, LB_HEAD_BYTES, head.stored), &lm, &h, e);
+    for (size_t i = 0; !code && i < h.part_count; i++) {
+        const lb_part *p = &h.parts[i];
+        arena_mark mark = arena_save(mem);
+        str bytes;
+        code = p->offset > payload.n
+                   ? FAIL(e, RC_CORRUPT, "log block: part %zu lies beyond the end", i)
+                   : lb_get_part(p, str_sub(payload, p->offset, p->stored), mem, &bytes, e);
+        arena_restore(mem, mark);
+    }
+    return code;
+}
+
 rc lb_verify(const block_io *in, const block_info *info, err *e) {
     merger m = {.tables = lb_builder_new(), .e = e};
     arena_init(&m.mem, "log verify", COL_SCRATCH_MAX);
-    rc code = load(&m, in, info);
+    str payload;
+    rc code = read_payload(&m, in, info, &payload);
+    if (!code) code = verify_parts(payload, &m.mem, e);
+    if (!code) code = load(&m, payload, info);
     if (!code) {
         const lb_rows *r = &m.src.v[0].rows;
         for (size_t i = 0; i < r->n && !code; i++) {
-            if (r->time[i] < info->min_ts_ns || r->time[i] > info->max_ts_ns)
-                code =
-                    FAIL(e, RC_CORRUPT, "log block: row %zu lies outside of the block's time", i);
+            if (r->time[i] < info->min_ts_ns || r->time[i] > info->max_ts_ns ||
+                (info->level && i && r->time[i] < r->time[i - 1]))
+                code = FAIL(e, RC_CORRUPT, "log block: the time of row %zu is out of place", i);
         }
     }
     vec_release(&m.src);

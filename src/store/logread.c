@@ -4,7 +4,8 @@
  * Format (level 1)
  *     head      as in logblock.c; the header follows, zstd when raw bytes is not 0
  *     header    rows, tables (kinds with family, sorted by it), shared columns: count, each column,
- * rows; global columns: time, family, resource, bits, observed - time, ids; families: count, each:
+ * rows; global columns: time, family, resource, bits, observed - time, ids,
+ *               filter of trace ids (fuse.h); families: count, each:
  * rows, column of member numbers, column of metas, columns of cells; parts: count, each: stored
  * bytes, raw bytes (0 = as stored), u32 XXH3 (low half) parts     one behind the other A column is
  * u8 how | 8 when of numbers; PART: part, offset, bytes; CONST, MEMBER: piece; SHARED: number; then
@@ -16,6 +17,8 @@
  * that are there. Rows are decoded with one column after the other, so damage costs RC_CORRUPT,
  * never memory beyond the stated maxima. */
 #include "store/logblock_int.h"
+
+#include "base/rng.h"
 
 #include <zstd.h>
 
@@ -43,6 +46,10 @@ uint64_t lb_mask_of(str s) {
     uint64_t mask = 0;
     for (size_t i = 0; i < s.n; i++) mask |= UINT64_C(1) << lb_class[(uint8_t)s.p[i]];
     return mask;
+}
+
+uint64_t lb_trace_key(const void *id) {
+    return mix64(load_le64(id) ^ mix64(load_le64((const char *)id + 8)));
 }
 
 /* ---- heads and headers ---- */

@@ -260,6 +260,10 @@ static rc match1(log_view *v, lq_worker *w, uint64_t *bits, err *e) {
     if (!any || !block_may_match(v, lq)) return RC_OK;
     const uint64_t *only = NULL; /* rows with the ids asked for */
     rc code = RC_OK;
+    if (lq->q->trace_id.n) {
+        code = lv_may_have_trace(v, lq->q->trace_id.p, &any, e);
+        if (code || !any) return code;
+    }
     if (lq->q->trace_id.n || lq->q->span_id.n) {
         uint64_t *found = arena_try_new_n(&v->mem, uint64_t, bitset_words(v->n));
         if (!found) return NO_MEMORY(e);

@@ -8,7 +8,8 @@
 
 /* Does the block's info alone exclude it? (Time is the snapshot's matter.) */
 bool log_info_excludes(const log_query *lq, const block_info *in);
-/* Rows that match, time left aside: *ret_bits NULL = all. Valid while v is open. */
+/* Rows that match, time left aside: *ret_bits NULL = all; with *ret_count = 0 there is no bitmap.
+ * Valid while v is open. */
 MUST_CHECK rc log_match(log_view *v, lq_worker *w, const uint64_t **ret_bits, size_t *ret_count,
                         err *e);
 /* Rows [lo, hi) are those of the time range (level 1: sorted; level 0: all, test with log_in_time).

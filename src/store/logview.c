@@ -7,6 +7,7 @@
 #include "store/logview_int.h"
 
 #include "base/mem.h"
+#include "store/fuse.h"
 
 enum { BYTES_PER_VIEW_MAX = 1 << 30 };
 enum { K_HEADER = 1, K_GLOBAL, K_RANK, K_ID_AT, K_FAMILY, K_SHARED, K_SHARED_AT };
@@ -322,6 +323,32 @@ rc lv_need_ids(log_view *v, err *e) {
     v->id_at = at;
     v->ids = (const uint8_t *)ids;
     return RC_OK;
+}
+
+rc lv_may_have_trace(log_view *v, const char *id, bool *ret, err *e) {
+    uint64_t key = KEY(K_GLOBAL, 0, G_FILTER) | BLOCK_CACHE_HOT;
+    size_t n;
+    const char *p = lv_cached(v, key, &n);
+    rc code = RC_OK;
+    if (!p) {
+        arena_mark mark = arena_save(&v->mem);
+        str bytes;
+        code = column_bytes(v, &v->h->global[G_FILTER], &bytes, e);
+        char *own = code ? NULL : mem_try_raw(bytes.n + 1);
+        if (!code && !own) code = NO_MEMORY(e);
+        if (own && bytes.n) memcpy(own, bytes.p, bytes.n);
+        arena_restore(&v->mem, mark);
+        if (code) return code;
+        n = bytes.n;
+        v->stats->bytes_decoded += n;
+        p = lv_keep(v, key, own, n);
+    }
+    *ret = false;
+    if (n == 0) return RC_OK;
+    fuse f;
+    code = fuse_open((str){p, n}, &f, e);
+    if (!code) *ret = fuse_has(&f, lb_trace_key(id));
+    return code;
 }
 
 static rc member_of(log_view *v, uint32_t family, const lv_nums **ret, err *e) {

@@ -99,6 +99,8 @@ MUST_CHECK rc lv_need_res(log_view *v, err *e);
 MUST_CHECK rc lv_need_bits(log_view *v, err *e);
 MUST_CHECK rc lv_need_ids(log_view *v, err *e); /* bits, too */
 MUST_CHECK rc lv_need_observed(log_view *v, err *e);
+/* False: no row has this trace id (16 bytes). */
+MUST_CHECK rc lv_may_have_trace(log_view *v, const char *id, bool *ret, err *e);
 
 /* Members and metas of a family's rows, and its cells from .. to - 1, in *ret (of the view). */
 MUST_CHECK rc lv_family_of(log_view *v, uint32_t family, lv_family **ret, err *e);
