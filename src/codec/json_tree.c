@@ -71,7 +71,8 @@ rc json_tree(str in, arena *out, const json_value **ret, err *e) {
         }
         if (t.kind == JSON_OBJECT_END || t.kind == JSON_ARRAY_END) {
             const level *l = &levels[--depth];
-            code = close_level(&r, l, stack.v + l->mark, stack.n - l->mark, out, &v, e);
+            const json_value *from = stack.n > l->mark ? stack.v + l->mark : NULL;
+            code = close_level(&r, l, from, stack.n - l->mark, out, &v, e);
             stack.n = l->mark;
         } else {
             code = scalar(&t, key, out, &v, e);
