@@ -225,6 +225,7 @@ static rc put_all(parts_writer *w, uint32_t base, builder *b, const attr_row *ro
     b->slots = (size_t)bits_next_pow2(2 * count);
     b->shape_slots = mem_try_alloc(b->slots * sizeof *b->shape_slots);
     if (!shape || !b->shape_slots) return no_memory(e);
+    vec_reserve(&b->columns_of, 64); /* rows without attributes point to its begin, too */
     for (size_t i = 0; i < count; i++) {
         if (rows[i].n > ATTR_ROW_MAX)
             return FAIL(e, RC_LIMIT, "a record with %u attributes", (unsigned)rows[i].n);
