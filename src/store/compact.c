@@ -6,11 +6,17 @@
  * everything in that range is what it stands for (store inv. 4).
  *
  * What is merged when:
- *   journals   all closed ones side by side, up to PASS_BYTES, when it is quiet (writer_is_quiet)
- * or more than compaction_backlog_bytes wait segments   TIER_FILES or more of similar size side by
- * side (a tier is a factor of four), so a record is written again about log4(day / first segment)
- * times day over   all neighbours up to PASS_BYTES at once Blocks that are large already are copied
- * as they are, byte for byte.
+ *
+ * - Journals: all closed ones side by side, up to PASS_BYTES, when it is quiet (writer_is_quiet) or
+ *   more than compaction_backlog_bytes or BACKLOG_BLOCKS wait.
+ *
+ * - Segments: TIER_FILES or more of similar size side by side (a tier is a factor of four), so a
+ *   record is written again about log4(day / first segment) times.
+ *
+ * - When the day is over: all neighbours up to PASS_BYTES at once.
+ *
+ * Blocks that are large already are copied as they are, byte for byte; so are those that cannot be
+ * merged (beyond a limit, or of a newer version).
  *
  * Every block is checked before it is merged. A damaged one costs itself: the others are merged,
  * and the file that holds it gets a second name that ends in .damaged before it is removed, which
@@ -28,6 +34,7 @@ enum {
     PASS_FILES = 512,
     TIER_FILES = 8,
     IO_TRIES = 5,
+    BACKLOG_BLOCKS = 24576, /* of journals: beyond, it waits for no quiet moment either */
     COMMANDS = 64,
     TICK_MS = 1000,
     YIELD_MS = 5,
@@ -204,7 +211,20 @@ static rc merge_kind(pass *p, unsigned kind, err *e) {
     }
     if (p->from.n == 0) return RC_OK;
     if (p->from.n == 1 && small_merged == 1) return copy_block(p, &p->blocks.v[p->from.v[0]], e);
-    return merge_blocks(p, ops, e);
+    size_t before = p->out.blocks.n;
+    err why = {0};
+    rc code = merge_blocks(p, ops, &why);
+    if (code == RC_LIMIT || code == RC_UNSUPPORTED) {
+        /* Beyond a limit together: they go on as they are, rather than stopping all that is behind
+         * them for good. */
+        embedded_trouble(p->s, "blocks_not_merged", &why);
+        segment_rewind(&p->out, before);
+        code = RC_OK;
+        for (size_t i = 0; !code && i < p->from.n; i++)
+            code = copy_block(p, &p->blocks.v[p->from.v[i]], &why);
+    }
+    if (code && e) *e = why;
+    return code;
 }
 
 static file_path file_path_of(const pass *p, const store_file *f) {
@@ -410,18 +430,22 @@ static rc compact_one(embedded *s, bool everything, const volatile int *cancel, 
     return code;
 }
 
-uint64_t compactor_backlog(embedded *s) {
-    uint64_t bytes = 0;
+/* Does more wait than a quiet moment is worth waiting for? Many small commits cost at the next
+ * start, and memory, what few large ones do not. */
+static bool backlog_is_large(embedded *s) {
+    uint64_t bytes = 0, blocks = 0;
     sys_lock_take(s->list.lock);
     for (size_t p = 0; p < s->list.parts.n; p++) {
         const partition *part = s->list.parts.v[p];
         for (size_t f = 0; f < part->files.n; f++) {
             const store_file *file = part->files.v[f];
-            if (file->kind == FILE_JOURNAL && !file->open) bytes += file->bytes;
+            if (file->kind != FILE_JOURNAL || file->open) continue;
+            bytes += file->bytes;
+            blocks += file->blocks.n;
         }
     }
     sys_lock_give(s->list.lock);
-    return bytes;
+    return bytes > s->opts.compaction_backlog_bytes || blocks > BACKLOG_BLOCKS;
 }
 
 /* ---- the thread ---- */
@@ -453,7 +477,7 @@ static void run_background(compactor *c) {
     embedded *s = c->s;
     run_retention(c);
     while (!store_cancelled(&c->stop) && mono(s) >= c->retry_ns) {
-        if (!writer_is_quiet(s) && compactor_backlog(s) <= s->opts.compaction_backlog_bytes) return;
+        if (!writer_is_quiet(s) && !backlog_is_large(s)) return;
         err e = {0};
         rc code = compact_one(s, false, &c->stop, &e);
         if (code == RC_END || code == RC_CANCELLED) return;

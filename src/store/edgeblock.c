@@ -328,7 +328,7 @@ static rc merge(const block_io *in, const block_info *info, size_t count, size_t
     uint64_t raw = 0;
     rc code = RC_OK;
     for (size_t i = 0; i < count && code == RC_OK; i++) {
-        if (cancel && *cancel) {
+        if (store_cancelled(cancel)) {
             code = RC_CANCELLED;
             break;
         }

@@ -12,6 +12,7 @@ enum {
     EMBEDDED_MAGIC = 0x53544f52,
     DAMAGED_MAX = 10000, /* blocks that are counted once each; beyond: no longer */
     DAY_FILES_MAX = FILES_MAX,
+    LIST_TRIES = 100,
 };
 
 static const struct {
@@ -85,6 +86,7 @@ typedef struct folder {
     VEC(found_file) files;
     VEC(str) leftovers; /* .tmp */
     rc code;
+    bool changed; /* a file was gone when it was to be opened: somebody else works here */
 } folder;
 
 static void see_name(void *ctx, str name) {
@@ -249,11 +251,15 @@ static void drop_file(embedded *s, str dir, str name) {
 }
 
 /* One that cannot be read keeps its place in the list. */
-static rc load_or_mark(embedded *s, partition *p, str dir, const found_file *ff, err *e) {
+static rc load_or_mark(embedded *s, partition *p, folder *d, str dir, const found_file *ff,
+                       err *e) {
     store_file *f = NULL;
     err why = {0};
     rc code = load_file(s, dir, ff, &f, &why);
-    if (code == RC_NOT_FOUND && s->opts.read_only) return RC_OK; /* compacted just now */
+    if (code == RC_NOT_FOUND && s->opts.read_only) {
+        d->changed = true; /* compacted just now */
+        return RC_OK;
+    }
     if (code == RC_IO || code == RC_NOT_FOUND || code == RC_CORRUPT) {
         embedded_damaged(s, 0, why.msg);
         f = file_new(s->fs, -1, ff->kind, ff->first, ff->last);
@@ -281,7 +287,7 @@ static rc load_files(embedded *s, partition *p, folder *d, str dir, err *e) {
     for (size_t i = 0; i < d->files.n; i++) {
         const found_file *ff = &d->files.v[i];
         p->next_number = MAX(p->next_number, ff->last + 1);
-        rc code = ff->superseded ? RC_OK : load_or_mark(s, p, dir, ff, e);
+        rc code = ff->superseded ? RC_OK : load_or_mark(s, p, d, dir, ff, e);
         if (code) return code;
     }
     bool any = false;
@@ -300,7 +306,7 @@ static rc load_files(embedded *s, partition *p, folder *d, str dir, err *e) {
     return RC_OK;
 }
 
-static rc load_partition(embedded *s, str day, bool cold, err *e) {
+static rc load_once(embedded *s, str day, bool cold, bool *ret_changed, err *e) {
     folder d = {.s = s};
     arena_init(&d.mem, "folder", 64 << 20);
     file_path dir = path_join(cold ? s->list.cold_dir : s->list.hot_dir, day);
@@ -317,9 +323,29 @@ static rc load_partition(embedded *s, str day, bool cold, err *e) {
         code = FAIL(e, RC_LIMIT, "more than %d partitions", PARTITIONS_MAX);
     }
     sys_lock_give(s->list.lock);
+    *ret_changed = d.changed;
     vec_release(&d.files);
     vec_release(&d.leftovers);
     arena_release(&d.mem);
+    return code;
+}
+
+static void forget_partition(embedded *s, str day) {
+    sys_lock_take(s->list.lock);
+    partition *p = catalog_find(&s->list, day);
+    if (p) catalog_remove_partition(&s->list, p);
+    sys_lock_give(s->list.lock);
+}
+
+/* Beside a process that writes (read only), files may go between listing and opening: what they
+ * held is then in another one, so the folder is listed again. */
+static rc load_partition(embedded *s, str day, bool cold, err *e) {
+    bool changed = false;
+    rc code = load_once(s, day, cold, &changed, e);
+    for (unsigned i = 0; changed && i < LIST_TRIES; i++) {
+        forget_partition(s, day);
+        code = load_once(s, day, cold, &changed, e);
+    }
     return code;
 }
 
@@ -335,11 +361,12 @@ static void see_day(void *ctx, str name) {
     vec_push(&d->v, str_dup(d->mem, name));
 }
 
-static bool known_day(embedded *s, str day) {
+static bool known_day(embedded *s, str day, bool *ret_cold) {
     sys_lock_take(s->list.lock);
-    bool known = catalog_find(&s->list, day) != NULL;
+    const partition *p = catalog_find(&s->list, day);
+    *ret_cold = p && p->cold;
     sys_lock_give(s->list.lock);
-    return known;
+    return p != NULL;
 }
 
 /* A partition is moved to cold by copying it there whole and then removing it here: one that is in
@@ -371,9 +398,14 @@ static rc load_dir(embedded *s, bool cold, err *e) {
     rc code = s->fs->ops->list(s->fs->ctx, dir, see_day, &d, e);
     if (code == RC_NOT_FOUND) code = RC_OK; /* nothing yet */
     for (size_t i = 0; !code && i < d.v.n; i++) {
-        if (!known_day(s, d.v.v[i])) {
+        bool is_cold, known = known_day(s, d.v.v[i], &is_cold);
+        if (known && cold && !is_cold) { /* moved beside us: what is there is complete */
+            forget_partition(s, d.v.v[i]);
+            known = false;
+        }
+        if (!known) {
             code = load_partition(s, d.v.v[i], cold, e);
-            if (code == RC_NOT_FOUND) code = RC_OK; /* expired beside us */
+            if (code == RC_NOT_FOUND) code = RC_OK; /* moved or expired beside us */
         } else if (!s->opts.read_only) {
             drop_moved(s, d.v.v[i]);
         }
@@ -642,6 +674,8 @@ static rc open_all(embedded *s, err *e) {
     /* Cold first: what is there is complete. */
     if (!code) code = load_dir(s, true, e);
     if (!code) code = load_dir(s, false, e);
+    /* What a process that writes moved since. */
+    if (!code && s->opts.read_only) code = load_dir(s, true, e);
     if (!code) fill_min_free(s);
     if (!code && !s->opts.read_only) code = writer_start(s, e);
     if (!code && !s->opts.read_only) code = compactor_start(s, e);

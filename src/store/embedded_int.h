@@ -88,7 +88,6 @@ void compactor_stop(embedded *s); /* its thread has ended; waking it is still al
 void compactor_free(embedded *s);
 void compactor_wake(embedded *s); /* a journal was sealed; any thread */
 rc compactor_run(store *base, const volatile int *cancel, err *e); /* the op */
-uint64_t compactor_backlog(embedded *s);                           /* bytes of sealed journals */
 
 /* retention.c: one round: moves, removes. now_ns: wall time; INT64_MIN when the clock cannot be
  * trusted: then only sizes count. Called by the compactor's thread, and by tests. */

@@ -18,8 +18,9 @@
  *
  * Damage: a header that is bad ends the walk unless a valid header with a higher sequence follows
  * somewhere behind (searched at multiples of eight): then what lies between is damage and the walk
- * goes on there. Without such a header it is the torn tail, unless the journal says it was sealed,
- * or all bytes that the header speaks of are there (keep_damaged_end).
+ * goes on there. Without such a header it is the end of the journal: the torn tail when that is
+ * what a crash leaves, else damage of a commit that may have been acknowledged, and then its bytes
+ * stay (keep_end).
  *
  * Failure to write: the file is cut back to its last good end, and the journal goes on (a full
  * disk is the usual case). When cutting fails, or a sync failed, the journal is broken: no byte is
@@ -296,25 +297,35 @@ static void damaged(walk *w, uint64_t from, uint64_t to, uint64_t records, const
     w->r->on_damage(w->r->ctx, from, to - from, records, what, NULL);
 }
 
-/* The last commit has all its bytes and some are wrong. A process that is killed leaves a shorter
- * file; a power failure may leave this, and so may a bad disk. Whether it was acknowledged cannot
- * be known: it is not served, and it stays in the file, counted and named. Sealing such a journal
- * disowns it: the end record has the number and the chain that would have been its own. */
-static void keep_damaged_end(walk *w, uint64_t at, const commit_header *h) {
-    damaged(w, at, at + h->bytes, h->records,
+/* The last commit, at [at, end), has all its bytes and some are wrong. A process that is killed
+ * leaves a shorter file; a power failure may leave this, and so may a bad disk. Whether it was
+ * acknowledged cannot be known: it is not served (a commit is whole or none: its checkpoints speak
+ * for its records), and it stays in the file, counted and named. Sealing such a journal disowns it:
+ * the end record has the number and the chain that would have been its own. */
+static void keep_end(walk *w, uint64_t at, uint64_t end, uint64_t records) {
+    damaged(w, at, MIN(end, w->r->bytes), records,
             "the last commit is damaged; perhaps it was never acknowledged");
-    w->f.end = at + h->bytes;
+    w->f.end = end;
 }
 
-static rc is_disowned(walk *w, uint64_t behind, bool *ret, err *e) {
-    char head[COMMIT_HEADER_BYTES];
-    commit_header end;
-    *ret = false;
-    if (w->r->bytes - behind < sizeof head) return RC_OK;
-    rc code = format_read(w->r->fs, w->r->fd, behind, head, sizeof head, e);
-    *ret = !code && format_get_commit(head, &end) && end.blocks == 0 &&
-           end.sequence == w->f.sequence + 1 && end.chain == w->f.chain;
-    return code;
+/* Is what follows `at`, without a header, no whole commit? The header is what is written first, so
+ * a killed process never leaves more than a few bytes of that kind; a disk without power may leave
+ * zeros. */
+static rc is_torn(const walk *w, uint64_t at, bool *ret, err *e) {
+    const journal_reader *r = w->r;
+    *ret = true;
+    if (r->bytes - at < COMMIT_HEADER_BYTES + ENTRY_BYTES) return RC_OK;
+    while (at < r->bytes) {
+        size_t n = (size_t)MIN(r->bytes - at, (uint64_t)SCAN_BYTES);
+        rc code = format_read(r->fs, r->fd, at, w->piece, n, e);
+        if (code) return code;
+        if (w->piece[0] != 0 || memcmp(w->piece, w->piece + 1, n - 1) != 0) {
+            *ret = false;
+            return RC_OK;
+        }
+        at += n;
+    }
+    return RC_OK;
 }
 
 /* What is at `at` is no whole commit: skip to the next one, or it is the tail. With a good header
@@ -330,13 +341,24 @@ static rc skip_bad(walk *w, uint64_t *at, const commit_header *h, err *e) {
     if (next < w->r->bytes) {
         damaged(w, *at, next, h->records, "commits are damaged");
         w->chained = false;
-    } else if (h->bytes == w->r->bytes - *at) {
-        keep_damaged_end(w, *at, h);
-    } else {
+        *at = next;
+        return RC_OK;
+    }
+    if (h->bytes && h->bytes <= w->r->bytes - *at) {
+        keep_end(w, *at, *at + h->bytes, h->records);
+        *at += h->bytes;
+        return RC_OK;
+    }
+    bool torn = h->bytes > 0;
+    if (!torn) code = is_torn(w, *at, &torn, e);
+    if (code) return code;
+    if (torn) {
         w->f.torn_bytes = w->r->bytes - *at;
         w->f.torn_records = h->records;
+    } else {
+        keep_end(w, *at, format_padded(w->r->bytes), 0);
     }
-    *at = next;
+    *at = w->r->bytes;
     return RC_OK;
 }
 
@@ -354,17 +376,8 @@ static rc take_commit(walk *w, uint64_t *at, const commit_header *h, err *e) {
             code = is_last(w, behind, h, &last, e);
         if (!code && last) code = check_payloads(w, h, false, e);
         if (code == RC_CORRUPT) {
-            bool disowned;
-            code = is_disowned(w, behind, &disowned, e);
-            if (code) return code;
-            if (disowned || behind == r->bytes) {
-                keep_damaged_end(w, *at, h);
-                *at = behind;
-            } else {
-                w->f.torn_bytes = r->bytes - *at;
-                w->f.torn_records = h->records;
-                *at = r->bytes;
-            }
+            keep_end(w, *at, behind, h->records);
+            *at = behind;
             return RC_OK;
         }
         if (!code && r->check_all && !last) {

@@ -931,7 +931,7 @@ static rc build_block(merger *m, const sort_row *rows, size_t n, uint64_t raw_by
 
 /* ---- rounds ---- */
 
-static bool cancelled(const merger *m) { return m->cancel && *m->cancel; }
+static bool cancelled(const merger *m) { return store_cancelled(m->cancel); }
 
 /* The rows of this round's inputs as blocks. */
 static rc write_round(merger *m, uint64_t raw_bytes) {

@@ -147,7 +147,7 @@ static rc collect_series(merger *m, err *e) {
     arena_init(&mem, "metric merge", ARENA_BYTES);
     rc code = RC_OK;
     for (size_t i = 0; i < m->count && code == RC_OK; i++) {
-        if (m->cancel && *m->cancel) {
+        if (store_cancelled(m->cancel)) {
             code = RC_CANCELLED;
             break;
         }
@@ -266,7 +266,7 @@ static rc fill(merger *m, size_t from, size_t to, arena *mem, err *e) {
     arena_init(&tmp, "metric merge", ARENA_BYTES);
     rc code = RC_OK;
     for (size_t i = 0; i < m->count && code == RC_OK; i++) {
-        if (m->cancel && *m->cancel) {
+        if (store_cancelled(m->cancel)) {
             code = RC_CANCELLED;
             break;
         }

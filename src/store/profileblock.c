@@ -709,7 +709,7 @@ static rc merge(const block_io *in, const block_info *info, size_t count, size_t
     arena_init(&m.mem, "profile merge", ARENA_BYTES);
     rc code = RC_OK;
     for (size_t i = 0; i < count && code == RC_OK; i++) {
-        if (cancel && *cancel) {
+        if (store_cancelled(cancel)) {
             code = RC_CANCELLED;
             break;
         }

@@ -229,7 +229,7 @@ rc profiles_select(store *st, const profile_select *q, store_telemetry_sink sink
     for (size_t i = 0; i < n && code == RC_OK;) {
         size_t k = i;
         while (k < n && p[k].block == p[i].block) k++;
-        if (q->c.cancel && *q->c.cancel)
+        if (store_cancelled(q->c.cancel))
             code = RC_CANCELLED;
         else
             code = emit(&s, p + i, k - i, sink, ctx, stats, e);

@@ -8,7 +8,9 @@
  * the original, or both: then the copy is complete and the next start removes the original.
  *
  * Free space: at most one partition goes in a round, because others may be filling the disk and
- * unlinked files give their space back only when the last reader lets go. */
+ * unlinked files give their space back only when the last reader lets go. Only what lies on the
+ * file system that is short counts: when cold is another one, and has room, the oldest day moves
+ * there early instead of going. */
 #include "base/mem.h"
 #include "store/embedded_int.h"
 
@@ -210,8 +212,11 @@ static rc move_to_cold(embedded *s, partition *p, err *e) {
 
 /* ---- rounds ---- */
 
+/* Of which folder. */
+typedef enum where { ANYWHERE, HOT_ONLY, COLD_ONLY } where;
+
 /* The oldest partition that may go; not today's. */
-static partition *oldest_closed(embedded *s, int64_t now_ns, uint64_t *ret_total_bytes) {
+static partition *oldest_closed(embedded *s, int64_t now_ns, where in, uint64_t *ret_total_bytes) {
     partition *oldest = NULL;
     *ret_total_bytes = 0;
     sys_lock_take(s->list.lock);
@@ -219,7 +224,8 @@ static partition *oldest_closed(embedded *s, int64_t now_ns, uint64_t *ret_total
         partition *p = s->list.parts.v[i];
         *ret_total_bytes += partition_bytes(p);
         bool today = now_ns - p->start_ns < DAY_NS;
-        if (!oldest && is_closed(p) && p->files.n && !today) oldest = p;
+        bool here = in == ANYWHERE || p->cold == (in == COLD_ONLY);
+        if (!oldest && here && is_closed(p) && p->files.n && !today) oldest = p;
     }
     sys_lock_give(s->list.lock);
     return oldest;
@@ -268,7 +274,7 @@ static rc by_size(embedded *s, int64_t now_ns, err *e) {
     if (!s->opts.max_bytes) return RC_OK;
     for (;;) {
         uint64_t total;
-        partition *p = oldest_closed(s, now_ns, &total);
+        partition *p = oldest_closed(s, now_ns, ANYWHERE, &total);
         if (!p || total <= s->opts.max_bytes) return RC_OK;
         bool removed = false;
         rc code = expire(s, p, "the store is larger than max_bytes", &removed, e);
@@ -276,13 +282,39 @@ static rc by_size(embedded *s, int64_t now_ns, err *e) {
     }
 }
 
+/* Cold is on a file system of its own. */
+static bool cold_is_apart(embedded *s) {
+    sys_stat hot, cold;
+    const sys_fs *fs = s->fs;
+    return fs->ops->stat(fs->ctx, s->list.hot_dir, &hot, NULL) == RC_OK &&
+           fs->ops->stat(fs->ctx, s->list.cold_dir, &cold, NULL) == RC_OK &&
+           hot.device != cold.device;
+}
+
+static uint64_t bytes_of(embedded *s, const partition *p) {
+    sys_lock_take(s->list.lock);
+    uint64_t bytes = partition_bytes(p);
+    sys_lock_give(s->list.lock);
+    return bytes;
+}
+
 static rc by_free_space(embedded *s, int64_t now_ns, err *e) {
-    uint64_t disk, free_bytes, total;
-    rc code = s->fs->ops->space(s->fs->ctx, s->opts.dir, &disk, &free_bytes, e);
-    if (code || free_bytes >= s->opts.min_free_bytes) return code;
-    partition *p = oldest_closed(s, now_ns, &total);
-    bool removed;
-    return p ? expire(s, p, "the disk is nearly full", &removed, e) : RC_OK;
+    static const char WHY[] = "the disk is nearly full";
+    const sys_fs *fs = s->fs;
+    uint64_t disk, hot_free, cold_free = 0, total, low = s->opts.min_free_bytes;
+    bool removed, apart = cold_is_apart(s);
+    rc code = fs->ops->space(fs->ctx, s->opts.dir, &disk, &hot_free, e);
+    if (!code && apart) code = fs->ops->space(fs->ctx, s->list.cold_dir, &disk, &cold_free, e);
+    if (code) return code;
+    if (apart && cold_free < low) {
+        partition *p = oldest_closed(s, now_ns, COLD_ONLY, &total);
+        if (p) code = expire(s, p, WHY, &removed, e);
+    }
+    if (code || hot_free >= low) return code;
+    partition *p = oldest_closed(s, now_ns, apart ? HOT_ONLY : ANYWHERE, &total);
+    if (!p) return RC_OK;
+    bool room = apart && cold_free > low && cold_free - low > bytes_of(s, p);
+    return room ? move_to_cold(s, p, e) : expire(s, p, WHY, &removed, e);
 }
 
 rc retention_run(embedded *s, int64_t now_ns, err *e) {

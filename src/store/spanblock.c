@@ -545,7 +545,7 @@ static rc merge(const block_io *in, const block_info *info, size_t count, size_t
     rc code = RC_OK;
     for (size_t k = 0; k < count && code == RC_OK; k++) {
         size_t i = order[k].index;
-        if (cancel && *cancel) {
+        if (store_cancelled(cancel)) {
             code = RC_CANCELLED;
             break;
         }

@@ -650,7 +650,7 @@ static rc fetch_places(search *s, select_stats *stats, err *e) {
     }
     rc code = RC_OK;
     for (size_t i = 0; i < s->places.n && code == RC_OK; i += CHUNK) {
-        if (s->q->c.cancel && *s->q->c.cancel) return RC_CANCELLED;
+        if (store_cancelled(s->q->c.cancel)) return RC_CANCELLED;
         code = fetch_chunk(s, s->places.v + i, MIN((size_t)CHUNK, s->places.n - i), stats, e);
     }
     return code;

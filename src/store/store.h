@@ -242,7 +242,8 @@ typedef struct store_opts { /* 0 / empty = the default in brackets */
         cold_days;           /* [30, 90]: age at which a partition moves; at which it expires */
     uint64_t max_bytes;      /* [none] of all partitions: the oldest expire beyond it */
     uint64_t min_free_bytes; /* [1 GiB or 1% of the disk, the smaller] the oldest closed partition
-                                expires below it */
+                                on a file system expires below it; from hot it moves to cold when
+                                that is another one with room */
     uint64_t journal_bytes;  /* [64 MiB] a journal is compacted beyond this size ... */
     uint32_t journal_age_s; /* [60] ... or after this time without a write, or 15 times this time */
     uint64_t compaction_backlog_bytes; /* [1 GiB] compaction waits for a quiet moment until this

@@ -9,7 +9,8 @@
  * When a group cannot be encoded as a whole (one of it is beyond a limit), its members are encoded
  * one by one: each is in the commit whole or refused alone.
  *
- * A journal is closed when it is full (journal_bytes), when the UTC day changes, when nothing came
+ * A journal is closed when it is full (journal_bytes; or JOURNAL_COMMITS_MAX, because a start reads
+ * each commit's header and memory holds its blocks), when the UTC day changes, when nothing came
  * for journal_age_s, or after 15 times that; then the compactor takes it. The day is the clock's at
  * the commit: when the clock is set back over midnight, the earlier day gets a further journal.
  *
@@ -29,6 +30,7 @@ enum {
     TICK_MS = 1000,
     AGE_FACTOR = 15,
     BUSY_BYTES = 512 << 10, /* appended within a second */
+    JOURNAL_COMMITS_MAX = 8192,
 };
 #define SECOND_NS INT64_C(1000000000)
 
@@ -130,7 +132,8 @@ static rc open_journal(writer *w, int64_t now_ns, err *e) {
     char day[DAY_NAME_BYTES];
     format_day(now_ns, day);
     if (w->journal.fd >= 0) {
-        if (str_eq(str_c(day), str_c(w->day)) && w->journal.end < s->opts.journal_bytes)
+        if (str_eq(str_c(day), str_c(w->day)) && w->journal.end < s->opts.journal_bytes &&
+            w->journal.sequence < JOURNAL_COMMITS_MAX)
             return RC_OK;
         close_journal(w, false);
     }

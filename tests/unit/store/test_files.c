@@ -243,6 +243,76 @@ static void the_background_does_its_work(void **state) {
     sys_queue_free(ev.expired);
 }
 
+/* Opened for reading, again and again, while another process (here: another store) writes, merges
+ * and moves: what was acknowledged before is there once. */
+typedef struct looking {
+    atomic_uint acked, rounds;
+    atomic_bool stop;
+    char why[200];
+} looking;
+
+enum { LOOKED_AT = 400 };
+
+static void look_again_and_again(void *ctx) {
+    looking *l = ctx;
+    unsigned *times = mem_alloc_n(LOOKED_AT, sizeof *times);
+    for (bool ok = true; ok && !atomic_load(&l->stop);) {
+        unsigned acked = atomic_load(&l->acked);
+        store_opts o = opts_at(str_c(dir), NULL);
+        o.read_only = true;
+        store *s;
+        err e = {0};
+        if (store_open(&o, &s, &e)) {
+            snprintf(l->why, sizeof l->why, "open: %.80s", e.msg);
+            break;
+        }
+        select_stats st = {0};
+        count_records(s, times, LOOKED_AT, &st);
+        for (unsigned i = 0; ok && i < LOOKED_AT; i++) {
+            ok = times[i] == 1 || (times[i] == 0 && i >= acked);
+            if (!ok)
+                snprintf(l->why, sizeof l->why, "record %u of %u is there %u times", i, acked,
+                         times[i]);
+        }
+        store_close(s);
+        atomic_fetch_add(&l->rounds, 1);
+    }
+    mem_free(times);
+}
+
+static void readers_beside_a_writing_process(void **state) {
+    (void)state;
+    test_clock now = {TEST_START_NS, 1000000000};
+    sys_clock clock = test_clock_ops(&now);
+    store_opts o = opts_at(str_c(dir), NULL);
+    o.clock = &clock;
+    o.hot_days = 1;
+    o.cold_days = 10000;
+    o.journal_bytes = 300;
+    store *s;
+    err e = {0};
+    assert_rc(store_open(&o, &s, &e), RC_OK);
+    assert_rc(put(s, 0, 1, 0), RC_OK);
+    looking l = {.acked = 1};
+    sys_thread *t;
+    assert_rc(sys_thread_start("look", look_again_and_again, &l, &t, &e), RC_OK);
+    for (unsigned i = 1; i < LOOKED_AT; i++) {
+        assert_rc(put(s, i, 1, 10), RC_OK);
+        atomic_store(&l.acked, i + 1);
+        if (i % 7 == 0) assert_rc(s->ops->compact(s, NULL, &e), RC_OK);
+        if (i % 40 == 0) {
+            atomic_fetch_add(&now.wall, TEST_DAY_NS);
+            writer_seal(embedded_of(s));
+            assert_rc(retention_run(embedded_of(s), atomic_load(&now.wall), &e), RC_OK);
+        }
+    }
+    atomic_store(&l.stop, true);
+    sys_thread_join(t);
+    store_close(s);
+    if (l.why[0]) fail_msg("%s", l.why);
+    assert_true(atomic_load(&l.rounds) > 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_acknowledged_is_there, make_dir, remove_dir),
@@ -250,6 +320,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(one_writer_at_a_time, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(compaction_leaves_one_segment, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(readers_race_compaction, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(readers_beside_a_writing_process, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(the_background_does_its_work, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,6 +219,59 @@ static void clocks_jump(void **state) {
     sys_sim_free(sim);
 }
 
+static uint64_t hot_free, cold_free;
+static rc two_disks(void *ctx, str path, uint64_t *ret_total_bytes, uint64_t *ret_free_bytes,
+                    err *e) {
+    (void)ctx, (void)e;
+    *ret_total_bytes = 1 << 30;
+    *ret_free_bytes = str_starts(path, S("/cold")) ? cold_free : hot_free;
+    return RC_OK;
+}
+
+/* A file system that runs full is relieved itself: nothing on the other one is deleted for it. */
+static void each_disk_is_kept_free_for_itself(void **state) {
+    (void)state;
+    sys_sim *sim = sys_sim_new();
+    sys_fs fs = sys_sim_fs(sim);
+    sys_fs_ops ops = *fs.ops;
+    ops.space = two_disks;
+    fs.ops = &ops;
+    hot_free = cold_free = 1 << 29;
+    store_opts o = {
+        .hot_days = 3, .cold_days = 60, .cold_dir = S("/cold"), .min_free_bytes = 1 << 20};
+    assert_rc(fs.ops->mkdir(fs.ctx, o.cold_dir, NULL), RC_OK);
+    sys_sim_other_device(sim, o.cold_dir);
+    store *s = open_with(&fs, &o);
+    days(s, 6, 10);
+    writer_seal(embedded_of(s));
+    retain(s); /* 0 .. 3 become cold */
+    assert_true(is_there(&fs, "/cold/2024-10-07") && is_there(&fs, "/data/hot/2024-10-08"));
+    hot_free = 1000;
+    retain(s); /* no day goes as long as it can move */
+    assert_true(is_there(&fs, "/cold/2024-10-08") && is_there(&fs, "/data/hot/2024-10-09"));
+    store_stats st;
+    s->ops->stats(s, &st);
+    assert_int_equal(st.expired_partitions, 0);
+    check_exactly(s, 0, 60);
+    cold_free = 1000;
+    retain(s); /* now both are short: the oldest of each */
+    s->ops->stats(s, &st);
+    assert_int_equal(st.expired_partitions, 2);
+    assert_false(is_there(&fs, "/cold/2024-10-04") || is_there(&fs, "/data/hot/2024-10-09"));
+    assert_true(is_there(&fs, "/cold/2024-10-05"));
+    retain(s); /* nothing closed is left on hot: that is no reason to take from cold twice */
+    s->ops->stats(s, &st);
+    assert_int_equal(st.expired_partitions, 3);
+    hot_free = 1000;
+    cold_free = 1 << 29;
+    retain(s);
+    s->ops->stats(s, &st);
+    assert_int_equal(st.expired_partitions, 3);
+    check_exactly(s, 0, 60); /* checkpoints are carried on */
+    store_close(s);
+    sys_sim_free(sim);
+}
+
 typedef struct racer {
     store *s;
     atomic_bool stop;
@@ -272,6 +325,7 @@ int main(void) {
         cmocka_unit_test_setup(the_oldest_go_when_it_is_too_much, reset),
         cmocka_unit_test_setup(the_open_day_stays, reset),
         cmocka_unit_test_setup(clocks_jump, reset),
+        cmocka_unit_test_setup(each_disk_is_kept_free_for_itself, reset),
         cmocka_unit_test_setup(readers_race_retention, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
