@@ -214,7 +214,8 @@ class HostileClients(FaultCase):
         if self.server.alive():
             self.still_works(self.server)
             grown = self.server.memory_bytes() - self.before
-            self.assertLess(grown, GROWTH_MAX, "memory grew")
+            if not self.server.sanitized():
+                self.assertLess(grown, GROWTH_MAX, "memory grew")
             self.assertEqual(self.server.stop(), 0)
         else:
             self.fail("the server ended:\n" + self.server.log())
@@ -429,7 +430,8 @@ class HostileSyslog(FaultCase):
         got = server.get("/api/v1/status")["receivers"]
         counts = [r for r in got if r["name"] == "syslog"][0]
         self.assertGreater(counts["invalid_requests"], 30)
-        self.assertLess(server.memory_bytes() - before, GROWTH_MAX)
+        if not server.sanitized():
+            self.assertLess(server.memory_bytes() - before, GROWTH_MAX)
         self.assertEqual(server.stop(), 0, server.log())
 
 
@@ -495,7 +497,8 @@ class ManyNames(FaultCase):
         peak = server.memory_bytes("VmHWM")
         print(f"1 M series and 1 M attribute values: peak memory {peak / 1e6:.0f} MB, "
               f"{refused} requests told to come back")
-        self.assertLess(peak, 400e6)
+        if not server.sanitized():
+            self.assertLess(peak, 400e6)
         self.still_works(server)
         status = server.get("/api/v1/status")
         self.assertEqual(status["store"]["metrics"]["records"], 10**6)
