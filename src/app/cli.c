@@ -9,6 +9,8 @@
  * break scripts when an option is added) and knows neither choices nor the options of a command. */
 #include "app/cli.h"
 
+#include <stdio.h>
+
 #include "base/nearest.h"
 #include "base/num.h"
 
@@ -109,6 +111,30 @@ static rc fail_unknown_option(str given, cli_command c, err *e) {
     return RC_INVALID;
 }
 
+/* "there are 'query logs', 'query traces', ..." */
+static void hint_second_words(str word, err *e) {
+    char list[160];
+    size_t n = 0, known = 0;
+    for (int c = CMD_NONE + 1; c < CMD_COUNT; c++) {
+        str rest = COMMANDS[c].words, first;
+        bool within = str_next(&rest, ' ', &first) && rest.n > 0 && str_eq(first, word);
+        if (!within || n + COMMANDS[c].words.n + 5 > sizeof(list)) continue;
+        n += (size_t)snprintf(list + n, sizeof(list) - n, "%s'%.*s'", known ? ", " : "",
+                              STR_ARG(COMMANDS[c].words));
+        known++;
+    }
+    if (known == 1) err_hint(e, "did you mean %s?", list);
+    if (known > 1) err_hint(e, "there are %s", list);
+}
+
+static bool has_second_word(str word) {
+    for (int c = CMD_NONE + 1; c < CMD_COUNT; c++) {
+        str rest = COMMANDS[c].words, first;
+        if (str_next(&rest, ' ', &first) && rest.n > 0 && str_eq(first, word)) return true;
+    }
+    return false;
+}
+
 static rc fail_unknown_command(const str *words, size_t count, err *e) {
     str last = words[count - 1];
     if (count == 2) {
@@ -120,12 +146,13 @@ static rc fail_unknown_command(const str *words, size_t count, err *e) {
     for (int c = CMD_NONE + 1; c < CMD_COUNT; c++) {
         str rest = COMMANDS[c].words, first;
         if (!str_next(&rest, ' ', &first)) continue;
-        bool within = count == 2 && str_eq(first, words[0]);
         if (count == 1) nearest_offer(&best, first);
-        if (within) best.name = rest;
+        if (count == 2 && str_eq(first, words[0])) nearest_offer(&best, rest);
     }
     if (count == 2 && best.name.n > 0) {
         err_hint(e, "did you mean '%s %.*s'?", show(words[0]).text, STR_ARG(best.name));
+    } else if (count == 2) {
+        hint_second_words(words[0], e);
     } else if (best.name.n > 0) {
         err_hint(e, "did you mean '%.*s'?", STR_ARG(best.name));
     } else if (str_find_char(last, '.', 0) != STR_NPOS || str_find_char(last, '/', 0) != STR_NPOS) {
@@ -139,12 +166,7 @@ static rc fail_unknown_command(const str *words, size_t count, err *e) {
 /* The first word of a command that has two. */
 static rc fail_half_command(str word, err *e) {
     FAIL(e, RC_INVALID, "'%.*s' needs a second word", STR_ARG(word));
-    for (int c = CMD_NONE + 1; c < CMD_COUNT; c++) {
-        str rest = COMMANDS[c].words, first;
-        if (str_next(&rest, ' ', &first) && str_eq(first, word)) {
-            err_hint(e, "did you mean '%.*s'?", STR_ARG(COMMANDS[c].words));
-        }
-    }
+    hint_second_words(word, e);
     return RC_INVALID;
 }
 
@@ -291,11 +313,7 @@ static rc take_word(walk *w, str word, err *e) {
     w->words[w->word_count++] = word;
     w->args.command = cli_find_command(w->words, w->word_count);
     if (w->args.command != CMD_NONE) return RC_OK;
-    bool may_go_on = false;
-    for (int c = CMD_NONE + 1; c < CMD_COUNT && w->word_count == 1; c++) {
-        str rest = COMMANDS[c].words, first;
-        may_go_on |= str_next(&rest, ' ', &first) && rest.n > 0 && str_eq(first, word);
-    }
+    bool may_go_on = w->word_count == 1 && has_second_word(word);
     return may_go_on ? RC_OK : fail_unknown_command(w->words, w->word_count, e);
 }
 
@@ -317,6 +335,8 @@ static rc check_operands(const cli_args *a, err *e) {
     }
     if (row->kind == CLI_OPERANDS_COMMANDS && a->operand_count > 0 &&
         cli_find_command(a->operands, a->operand_count) == CMD_NONE) {
+        if (a->operand_count == 1 && has_second_word(a->operands[0]))
+            return fail_half_command(a->operands[0], e);
         return fail_unknown_command(a->operands, a->operand_count, e);
     }
     return RC_OK;

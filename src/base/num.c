@@ -171,6 +171,7 @@ bool num_duration(str s, int64_t *ret_ns) {
         {S_INIT("h"), 3600000000000},
         {S_INIT("d"), 86400000000000},
         {S_INIT("w"), 604800000000000},
+        {S_INIT("y"), 31536000000000000}, /* 365 days, as in LogQL and PromQL */
     };
     if (str_eq(s, S("0"))) {
         *ret_ns = 0;

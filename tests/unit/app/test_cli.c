@@ -123,6 +123,13 @@ static void cli_suggests_the_nearest_name(void **state) {
             "to analyze a file: faultline analyze 'app.log'");
     refused("frobnicate", "unknown command 'frobnicate'", "'faultline --help' lists the commands");
     refused("patterns", "'patterns' needs a second word", "did you mean 'patterns diff'?");
+    refused("query", "'query' needs a second word",
+            "there are 'query logs', 'query traces', 'query trace', 'query metrics'");
+    refused("help query", "'query' needs a second word",
+            "there are 'query logs', 'query traces', 'query trace', 'query metrics'");
+    refused("query logss x", "unknown command 'query logss'", "did you mean 'query logs'?");
+    refused("config x", "unknown command 'config x'",
+            "there are 'config validate', 'config print', 'config docs'");
     refused("patterns dif", "unknown command 'patterns dif'", "did you mean 'patterns diff'?");
     refused("analyze --lang ch", "--lang: 'ch' is not one of: en zh", "");
     refused("analyze --format mark", "--format: 'mark' is not one of: terminal markdown json html",
