@@ -312,7 +312,7 @@ void intake_put(intake *in, telemetry *t, bool own, ingest_done done, void *done
     if (grown > cost) atomic_fetch_add(&in->memory, grown - cost);
     passage *p = mem_new(passage);
     *p = (passage){.in = in,
-                   .copy = taps_copy(in->taps, &t->logs),
+                   .copy = taps_copy(in->taps, &t->logs, t->arrival_ns),
                    .done = done,
                    .done_ctx = done_ctx,
                    .cost = MAX(cost, grown),

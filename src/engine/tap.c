@@ -126,7 +126,7 @@ static const scope *copy_scope(arena *mem, const scope *from) {
 
 /* Slots are left out: followers read text. Resources and scopes that follow each other are copied
  * once. */
-static bool copy_batch(const log_batch *from, log_batch *to) {
+static bool copy_batch(const log_batch *from, int64_t arrival_ns, log_batch *to) {
     arena *mem = &to->mem;
     const resource *last_resource = NULL, *resource_copy = NULL;
     const scope *last_scope = NULL, *scope_copy = NULL;
@@ -135,6 +135,7 @@ static bool copy_batch(const log_batch *from, log_batch *to) {
         log_record *b = log_batch_add_over(to);
         if (!b) return false;
         *b = *a;
+        b->kept_ns = a->ts_ns != TS_NONE ? a->ts_ns : a->observed_ns ? a->observed_ns : arrival_ns;
         str *texts[] = {&b->raw,        &b->body,      &b->service,  &b->component,
                         &b->host,       &b->trace_id,  &b->span_id,  &b->severity_text,
                         &b->event_name, &b->trace_bin, &b->span_bin, &b->body_any};
@@ -170,7 +171,7 @@ static void copy_free(tap_copy *c) {
     mem_free(c);
 }
 
-tap_copy *taps_copy(taps *t, const log_batch *b) {
+tap_copy *taps_copy(taps *t, const log_batch *b, int64_t arrival_ns) {
     if (atomic_load_explicit(&t->present, memory_order_relaxed) == 0 || b->count == 0) return NULL;
     if (atomic_fetch_add(&t->copies, 1) >= TAP_COPIES_MAX) {
         atomic_fetch_sub(&t->copies, 1);
@@ -180,7 +181,7 @@ tap_copy *taps_copy(taps *t, const log_batch *b) {
     tap_copy *c = mem_new(tap_copy);
     c->of = t;
     log_batch_init(&c->batch);
-    if (copy_batch(b, &c->batch)) return c;
+    if (copy_batch(b, arrival_ns, &c->batch)) return c;
     atomic_fetch_add(&t->dropped, 1);
     copy_free(c);
     return NULL;

@@ -22,7 +22,7 @@ MUST_CHECK rc taps_add(taps *t, void (*fn)(void *ctx, const log_batch *b), void 
 void taps_remove(taps *t, engine_tap *tap); /* fn is not running any more when it returns */
 
 /* A copy of the batch when somebody follows and there is room, else NULL. */
-tap_copy *taps_copy(taps *t, const log_batch *b);
+tap_copy *taps_copy(taps *t, const log_batch *b, int64_t arrival_ns);
 void taps_deliver(taps *t, tap_copy *c); /* takes c; NULL is nothing */
 void taps_drop(taps *t, tap_copy *c);    /* the store refused it */
 

@@ -64,6 +64,8 @@ typedef struct log_record {
     const resource *resource; /* NULL: none. Its attributes are not repeated in attrs */
     const scope *scope;       /* NULL: none */
     int64_t observed_ns;      /* 0 = not stated */
+    int64_t kept_ns; /* from a store, or on the way to it: the time the record is kept under (its
+                        own, else observed, else that of its arrival); 0 = not said */
     str severity_text, event_name;
     str trace_bin, span_bin; /* 16 and 8 bytes, or empty; trace_id and span_id are then empty until
                                 log_record_hex_ids (codec/otlp.h) */

@@ -237,7 +237,8 @@ size_t record_metadata(const log_record *r, arena *tmp, query_label *to, size_t 
 }
 
 int64_t record_time(const log_record *r) {
-    return r->ts_ns != TS_NONE && r->ts_ns != 0 ? r->ts_ns : r->observed_ns;
+    if (r->ts_ns != TS_NONE && r->ts_ns != 0) return r->ts_ns;
+    return r->kept_ns != 0 ? r->kept_ns : r->observed_ns;
 }
 
 size_t series_labels(const metric_series *s, arena *tmp, query_label *to, size_t cap) {

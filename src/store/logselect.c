@@ -462,6 +462,7 @@ static bool put_record(log_batch *b, const log_row *r, uint32_t want) {
     log_record *to = log_batch_add_over(b);
     if (!to) return false;
     const lb_kind *k = r->kind;
+    to->kept_ns = r->time;
     if (!(r->bits & ROW_NO_TIME)) to->ts_ns = r->time;
     size_t need = k->skel.n;
     for (uint32_t i = 0; i < k->slots; i++) need += r->cells[i].n;

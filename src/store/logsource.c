@@ -40,9 +40,9 @@ static rc pass_on(void *ctx, unsigned worker, log_batch *b, err *e) {
     scanning *x = ctx;
     MUST(worker < WORKERS_MAX);
     for (size_t i = 0; i < b->count; i++) {
-        const log_record *r = &b->rec[i];
+        log_record *r = &b->rec[i];
         x->bytes[worker] += r->body.n;
-        if (r->ts_ns == TS_NONE) continue;
+        if (r->ts_ns == TS_NONE) r->ts_ns = r->kept_ns; /* as the store sorts it */
         x->first[worker] = MIN(x->first[worker], r->ts_ns);
         x->last[worker] = MAX(x->last[worker], r->ts_ns);
     }

@@ -321,6 +321,20 @@ static void tail_filters_batches(void **state) {
         assert_true(str_starts(got[i].line, S("<")) && str_ends(got[i].line, S(">")));
         assert_true(str_has(got[i].record->body, S("beta")));
     }
+    /* Without a time of its own: that which the store keeps it under. */
+    log_record *one = &b.rec[0];
+    one->body = S("beta");
+    one->resource = everything.series[0].entries[0].record->resource;
+    one->ts_ns = TS_NONE;
+    one->observed_ns = 0;
+    one->kept_ns = 77;
+    b.count = 1;
+    query_tail *all_records;
+    assert_rc(query_tail_new(S("{}"), &all_records, &e), RC_OK);
+    assert_rc(query_tail_offer(all_records, &b, &mem, &got, &count, &e), RC_OK);
+    assert_int_equal(count, 1);
+    assert_int_equal(got[0].ts_ns, 77);
+    query_tail_free(all_records);
     log_batch_release(&b);
     query_tail_free(t);
     fake_store_free(f);
