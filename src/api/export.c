@@ -4,7 +4,11 @@
  *     format otlp-json   an Export...ServiceRequest as JSON a line, as the Collector's file
  * exporter otlp-proto  the same as protobuf, each after its length (varint) ndjson      one flat
  * object a record end=1  the last line (otlp-proto: a message of length 0, then the line) says how
- * many records there were and whether the answer is whole: what was begun with 200 can still fail.
+ * many records there were and whether the answer is whole
+ *
+ * The answer begins with the first slice, so what fails before it has the status of its failure.
+ * What was begun with 200 can still fail, or leave out damaged blocks: then that last line is there
+ * without end=1, too.
  *
  * Records go out in slices of SLICE_RECORDS, so that memory does not depend on how much there is; a
  * slow client holds up the reading, not memory. */
@@ -29,7 +33,7 @@ typedef struct export_run {
     int64_t from_ns, to_ns;
     str service;
     int signal; /* -1: all */
-    bool end;
+    bool end, begun;
     uint64_t records;
     select_stats stats;
     buf out;
@@ -37,9 +41,20 @@ typedef struct export_run {
 
 /* ---- one request of OTLP ---- */
 
+static rc begin(export_run *x) {
+    if (x->begun) return RC_OK;
+    net_reply_opts head = {.status = 200,
+                           .content_type = x->format == FORMAT_PROTO ? S("application/x-protobuf")
+                                                                     : API_NDJSON};
+    rc code = net_stream_begin(x->r, &head, STREAM_BYTES_MAX);
+    x->begun = code == RC_OK;
+    return code;
+}
+
 static rc send(export_run *x) {
     if (x->out.full) return RC_LIMIT;
-    rc code = api_stream(x->r, buf_str(&x->out));
+    rc code = begin(x);
+    if (code == RC_OK) code = api_stream(x->r, buf_str(&x->out));
     buf_reset(&x->out);
     return code;
 }
@@ -355,18 +370,26 @@ static void export(engine *g, net_request *r) {
         net_reply_err(r, &e);
         return;
     }
-    net_reply_opts head = {.status = 200,
-                           .content_type =
-                               x.format == FORMAT_PROTO ? S("application/x-protobuf") : API_NDJSON};
     buf_init(&x.out, SLICE_BYTES_MAX);
-    rc code = net_stream_begin(r, &head, STREAM_BYTES_MAX);
+    rc code = RC_OK;
     for (int s = 0; code == RC_OK && s < SIGNAL_COUNT; s++) {
         if (x.signal >= 0 && x.signal != s) continue;
         code = export_signal(&x, engine_store(g), (signal_kind)s, &e);
     }
-    if (x.end && code != RC_CANCELLED) {
-        buf_reset(&x.out);
-        put_end(&x, code, &e);
+    if (code != RC_OK && !x.begun) {
+        if (e.code == RC_OK) FAIL(&e, code, "the export failed: %s", rc_name(code));
+        net_reply_err(r, &e);
+        buf_release(&x.out);
+        return;
+    }
+    bool whole = code == RC_OK && !x.stats.partial && x.stats.damaged_blocks == 0;
+    buf_reset(&x.out);
+    if ((x.end || !whole) && code != RC_CANCELLED) put_end(&x, code, &e);
+    if (begin(&x) != RC_OK) { /* nothing is stored that matches, and no memory to say so */
+        FAIL(&e, RC_LIMIT, "no memory for the answer");
+        net_reply_err(r, &e);
+        buf_release(&x.out);
+        return;
     }
     net_stream_end(r, NULL);
     buf_release(&x.out);
