@@ -13,6 +13,7 @@
 
 enum {
     STDIN_FD = 0,
+    STDIN_WAIT_MS = 3000, /* for a first byte, where there is a store to turn to */
     STDOUT_FD = 1,
     REPORT_BYTES_MAX = 256 << 20,
     RULES_FILE_BYTES_MAX = 4 << 20,
@@ -179,7 +180,15 @@ static finding_level worst_level(const analysis *x) {
 static bool wants_stored(const cli_args *a) {
     if (a->operand_count > 0) return false;
     if (cli_has(a, OPT_STORED) || cli_has(a, OPT_DATA_DIR) || cli_has(a, OPT_SERVER)) return true;
-    return ask_finds_data(a) && (sys_is_terminal(STDIN_FD) || sys_is_empty_input(STDIN_FD));
+    if (!ask_finds_data(a)) return false;
+    if (sys_is_terminal(STDIN_FD)) return true;
+    sys_input in = sys_input_state(STDIN_FD, STDIN_WAIT_MS);
+    if (in == SYS_INPUT_IDLE && !cli_has(a, OPT_QUIET))
+        fprintf(stderr,
+                "faultline: nothing came by standard input within %d s: what is stored is "
+                "analyzed ('-' waits for a pipe)\n",
+                STDIN_WAIT_MS / 1000);
+    return in != SYS_INPUT_SOME;
 }
 
 static rc check_stored(const cli_args *a, err *e) {

@@ -20,12 +20,15 @@ enum {
     PATH_BYTES_MAX = 256 << 10,
     STDOUT_FD = 1,
     STEPS = 60,
+    RECORDS = 100, /* shown when nothing is said */
+    TRACES = 20,
     SPARK_MAX = 60
 };
-#define SECOND_NS INT64_C(1000000000)
-#define ENDLESS   __builtin_inf() /* of math.h, but double */
-#define NO_VALUE  __builtin_nan("")
-#define HOUR_NS   (INT64_C(3600) * SECOND_NS)
+#define SECOND_NS    INT64_C(1000000000)
+#define ENDLESS      __builtin_inf() /* of math.h, but double */
+#define NO_VALUE     __builtin_nan("")
+#define LOOK_BACK_NS (INT64_C(300) * SECOND_NS) /* of PromQL */
+#define HOUR_NS      (INT64_C(3600) * SECOND_NS)
 
 /* What every command here does: a path is asked, the answer is put as text, the text is printed. */
 typedef struct question {
@@ -89,6 +92,35 @@ static void tell_warnings(const question *x, const json_value *v) {
     if (cli_has(x->a, OPT_QUIET)) return;
     for (size_t i = 0; i < list->count; i++)
         fprintf(stderr, "faultline: %.*s\n", STR_ARG(json_str(&list->items[i])));
+}
+
+/* What an empty answer means: where was looked, what there is to find elsewhere. `signal` names it
+ * in the status of the server. */
+static void tell_nothing(question *x, const char *what, const char *signal) {
+    char from[TS_TEXT_BYTES], to[TS_TEXT_BYTES];
+    if (cli_has(x->a, OPT_QUIET)) return;
+    ts_format(x->from_ns, from);
+    ts_format(x->to_ns, to);
+    fprintf(stderr, "faultline: no %s from %.19s to %.19s UTC", what, from, to);
+    const json_value *v;
+    if (ask_json(&x->q, S("/api/v1/status"), &v, NULL) == RC_OK) {
+        const json_value *s = json_get(json_get(v, S("store")), str_c(signal));
+        str first = json_str(json_get(s, S("first"))), last = json_str(json_get(s, S("last")));
+        if (json_i64(json_get(s, S("records"))) == 0)
+            fprintf(stderr, "; no %s are stored at all", signal);
+        else if (first.n >= 19 && last.n >= 19)
+            fprintf(stderr, "; %s stored are from %.19s to %.19s: --since and --until choose",
+                    signal, first.p, last.p);
+    }
+    fputc('\n', stderr);
+}
+
+static void tell_limit(const question *x, size_t found, uint64_t limit, const char *what) {
+    if (found < limit || cli_has(x->a, OPT_QUIET)) return;
+    bool oldest = cli_has(x->a, OPT_OLDEST_FIRST), one = found == 1;
+    fprintf(stderr, "faultline: the %s %zu %s%s; --limit N for more, %s for %s ones\n",
+            oldest ? "oldest" : "newest", found, what, one ? " that matches" : "s that match",
+            oldest ? "--since" : "--until", oldest ? "later" : "earlier");
 }
 
 /* Control characters stay out of the terminal, line ends within a record are shown as \n: a record
@@ -168,6 +200,10 @@ static void put_entry(const entry *en, bool json, bool color, buf *out) {
     buf_putc(out, '\n');
 }
 
+static uint64_t limit_of(const question *x, uint64_t otherwise) {
+    return cli_has(x->a, OPT_LIMIT) ? cli_number(x->a, OPT_LIMIT) : otherwise;
+}
+
 static rc put_streams(question *x, const json_value *result, err *e) {
     size_t n = 0, at = 0;
     for (size_t i = 0; i < result->count; i++) n += json_get(&result->items[i], S("values"))->count;
@@ -190,6 +226,8 @@ static rc put_streams(question *x, const json_value *result, err *e) {
     qsort(all, n, sizeof *all, by_time);
     bool color = wants_color(x->a);
     for (size_t i = 0; i < n; i++) put_entry(&all[i], x->json, color, &x->text);
+    if (n == 0) tell_nothing(x, "record that matches", "logs");
+    tell_limit(x, n, limit_of(x, RECORDS), "record");
     return x->text.full ? FAIL(e, RC_LIMIT, "the answer is too large") : RC_OK;
 }
 
@@ -246,7 +284,7 @@ static str number(arena *mem, double v) {
     return str_fmt(mem, fabs(v) >= 1e15 || (v != 0 && fabs(v) < 1e-4) ? "%.4g" : "%.6g", v);
 }
 
-static rc put_matrix(question *x, const json_value *result, err *e) {
+static rc put_matrix(question *x, const json_value *result, const char *signal, err *e) {
     arena *mem = &x->q.mem;
     table t;
     table_init(&t, "series|>points|>least|>mean|>most|>last|over time", mem);
@@ -285,14 +323,16 @@ static rc put_matrix(question *x, const json_value *result, err *e) {
         buf_release(&name);
         table_row(&t, cells);
     }
-    if (result->count == 0)
-        buf_put(&x->text, S("no series\n"));
-    else
+    if (result->count > 0) {
         table_put(&t, &x->text);
+    } else {
+        buf_put(&x->text, S("no series\n"));
+        tell_nothing(x, "value", signal);
+    }
     return x->text.full ? FAIL(e, RC_LIMIT, "the answer is too large") : RC_OK;
 }
 
-static rc put_answer(question *x, const json_value *v, err *e) {
+static rc put_answer(question *x, const json_value *v, const char *signal, err *e) {
     const json_value *data = json_get(v, S("data"));
     const json_value *result = json_get(data, S("result"));
     tell_warnings(x, v);
@@ -303,7 +343,7 @@ static rc put_answer(question *x, const json_value *v, err *e) {
         buf_putc(&x->text, '\n');
         return RC_OK;
     }
-    return put_matrix(x, result, e);
+    return put_matrix(x, result, signal, e);
 }
 
 /* --step, else the range in 60 parts, at least a second, rounded to a second. */
@@ -346,13 +386,12 @@ int cmd_query_logs(const cli_args *a) {
         ask_param_i64(&x.path, "start", counts ? aligned_start(&x, step) : x.from_ns);
         ask_param_i64(&x.path, "end", x.to_ns);
         put_seconds(&x.path, "step", step);
-        ask_param_i64(&x.path, "limit",
-                      cli_has(a, OPT_LIMIT) ? (int64_t)cli_number(a, OPT_LIMIT) : 100);
+        ask_param_i64(&x.path, "limit", (int64_t)limit_of(&x, RECORDS));
         ask_param(&x.path, "direction",
                   cli_has(a, OPT_OLDEST_FIRST) ? S("forward") : S("backward"));
         const json_value *v;
         code = ask_json(&x.q, buf_str(&x.path), &v, &e);
-        if (code == RC_OK) code = put_answer(&x, v, &e);
+        if (code == RC_OK) code = put_answer(&x, v, "logs", &e);
     }
     return question_end(&x, code, &e);
 }
@@ -368,7 +407,9 @@ static bool is_name(str s) {
     return s.n > 0;
 }
 
-static rc metric_query(const cli_args *a, arena *mem, str *ret, err *e) {
+/* A bare NAME with a step wider than PromQL's look-back is asked for its last value of each step:
+ * else what lies between two looks is not seen. */
+static rc metric_query(const cli_args *a, int64_t step_ns, arena *mem, str *ret, err *e) {
     const str *by;
     size_t n = cli_all(a, OPT_BY, mem, &by);
     str text = a->operands[0];
@@ -379,9 +420,13 @@ static rc metric_query(const cli_args *a, arena *mem, str *ret, err *e) {
         for (size_t i = 0; i < text.n; i++) p[i] = text.p[i] == '.' ? '_' : text.p[i];
         text = str_make(p, text.n);
     }
+    bool wide = is_name(text) && step_ns > LOOK_BACK_NS;
+    if (wide)
+        text = str_fmt(mem, "last_over_time(%.*s[%" PRId64 "ms])", STR_ARG(text),
+                       step_ns / (SECOND_NS / 1000));
     *ret = text;
     if (n == 0) return RC_OK;
-    if (!is_name(text))
+    if (!wide && !is_name(text))
         return FAIL(e, RC_INVALID,
                     "--by goes with a bare NAME; write 'avg by (...) (...)' instead");
     buf b;
@@ -401,7 +446,7 @@ int cmd_query_metrics(const cli_args *a) {
     str query = STR_NONE;
     rc code = question_open(&x, a, "/api/v1/query_range", &e);
     if (code == RC_OK) code = step_of(&x, &step, &e);
-    if (code == RC_OK) code = metric_query(a, &x.q.mem, &query, &e);
+    if (code == RC_OK) code = metric_query(a, step, &x.q.mem, &query, &e);
     if (code == RC_OK) {
         ask_param(&x.path, "query", query);
         put_seconds(&x.path, "start", aligned_start(&x, step));
@@ -409,7 +454,7 @@ int cmd_query_metrics(const cli_args *a) {
         put_seconds(&x.path, "step", step);
         const json_value *v;
         code = ask_json(&x.q, buf_str(&x.path), &v, &e);
-        if (code == RC_OK) code = put_answer(&x, v, &e);
+        if (code == RC_OK) code = put_answer(&x, v, "metrics", &e);
     }
     return question_end(&x, code, &e);
 }
@@ -448,10 +493,13 @@ static rc put_traces(question *x, const json_value *v, err *e) {
                        json_str(json_get(r, S("rootTraceName")))};
         table_row(&t, cells);
     }
-    if (list->count == 0)
-        buf_put(&x->text, S("no trace\n"));
-    else
+    if (list->count > 0) {
         table_put(&t, &x->text);
+    } else {
+        buf_put(&x->text, S("no trace\n"));
+        tell_nothing(x, "trace that matches", "spans");
+    }
+    tell_limit(x, list->count, limit_of(x, TRACES), "trace");
     return x->text.full ? FAIL(e, RC_LIMIT, "the answer is too large") : RC_OK;
 }
 
@@ -486,8 +534,7 @@ int cmd_query_traces(const cli_args *a) {
         buf_release(&tags);
         ask_param(&x.path, "minDuration", cli_text(a, OPT_MIN_DURATION));
         ask_param(&x.path, "maxDuration", cli_text(a, OPT_MAX_DURATION));
-        ask_param_i64(&x.path, "limit",
-                      cli_has(a, OPT_LIMIT) ? (int64_t)cli_number(a, OPT_LIMIT) : 20);
+        ask_param_i64(&x.path, "limit", (int64_t)limit_of(&x, TRACES));
         put_seconds(&x.path, "start", x.from_ns);
         put_seconds(&x.path, "end", x.to_ns);
         const json_value *v;

@@ -133,8 +133,10 @@ int cmd_serve(const cli_args *a) {
     if (code == RC_OK) {
         run(&s, began);
     } else {
+        if (e.code == RC_EXISTS)
+            err_hint(&e, "stop that server, or give another directory: --data DIR");
         status = tell_failure(&e);
-        if (status == EXIT_WITH_NO_INPUT) status = EXIT_WITH_FAILED;
+        if (status == EXIT_WITH_NO_INPUT || e.code == RC_EXISTS) status = EXIT_WITH_FAILED;
     }
     api_query_stop(s.queries);
     engine_free(s.engine);

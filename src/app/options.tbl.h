@@ -29,7 +29,7 @@
       "Reads files, directories, globs, gzip, zstd, xz and bzip2, or standard input ('-'). The "   \
       "format of each file is found by looking at it. Without any PATH: what 'faultline serve' "   \
       "has stored, when --data, --server or --stored is given, or when standard input is a "       \
-      "terminal or nothing and there is a data directory; else standard input.",                   \
+      "terminal, or nothing comes by it, and there is a data directory; else standard input.",     \
       "faultline analyze app.log                       # one file, report on the terminal\n"       \
       "faultline analyze --since 2h /var/log svc/*.gz  # the last two hours of many files\n"       \
       "kubectl logs deploy/shop | faultline analyze -  # a pipe\n"                                 \
@@ -85,7 +85,8 @@
       "faultline query trace 0af7651916cd43dd8448eb211c80319c --json  # OTLP")                     \
     X(QUERY_METRICS, "query metrics", "NAME|PROMQL", TEXTS, 1, 1,                                  \
       "metric series over time",                                                                   \
-      "A bare NAME with --by is 'avg by (LABEL) (NAME)'.",                                         \
+      "A bare NAME with --by is 'avg by (LABEL) (NAME)'. Values are looked for 5 minutes back "    \
+      "from each step, as PromQL does; of a bare NAME over the whole step when that is longer.",   \
       "faultline query metrics process_cpu_seconds_total --since 1h\n"                             \
       "faultline query metrics http_server_duration --by service_name\n"                           \
       "faultline query metrics 'sum by (job) (rate(http_requests_total[5m]))' --step 1m")          \

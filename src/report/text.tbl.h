@@ -95,6 +95,9 @@ T(HELP_TIME, "Check that each line begins with a time, or name the format.",
   "确认每行以时间开头，或者指定日志格式。")
 T(HELP_INPUTS, "Check the paths and permissions listed under the inputs.",
   "检查下面列出的输入路径和权限。")
+T(HELP_STORED,
+  "Nothing that is stored matches: give an earlier --since, and check the name of --service.",
+  "已存储的数据中没有匹配的日志：请提前 --since，并检查 --service 的名称。")
 T(UNKNOWN_STEP_1, "Open {0} and read what happened just before it.",
   "打开 {0}，查看在它之前刚刚发生了什么。")
 T(UNKNOWN_STEP_2,

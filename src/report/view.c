@@ -310,7 +310,10 @@ static void todo(view *v, str text) {
 static void help_undetermined(view *v) {
     str why = v->in->why_undetermined;
     bool none = str_eq(why, S("no_inputs")) || str_eq(why, S("no_records"));
-    if (none) todo(v, view_text(v, TEXT_HELP_INPUTS));
+    const incident_looked_at *l = &v->in->looked_at;
+    bool stored = l->input_count > 0 && str_eq(l->inputs[0].format, S("stored"));
+    if (none && stored) todo(v, view_text(v, TEXT_HELP_STORED));
+    if (none && !stored) todo(v, view_text(v, TEXT_HELP_INPUTS));
     if (str_eq(why, S("no_time")) || str_eq(why, S("little_time")))
         todo(v, view_text(v, TEXT_HELP_TIME));
     if (none) return;

@@ -38,25 +38,28 @@ static str env(const char *name) { return str_c(getenv(name)); }
 
 bool sys_is_terminal(int fd) { return isatty(fd) == 1; }
 
-bool sys_is_empty_input(int fd) {
-    struct stat st;
-    if (fstat(fd, &st) != 0) return true; /* closed */
+sys_input sys_input_state(int fd, int wait_ms) {
+    struct stat st, null;
+    if (fstat(fd, &st) != 0) return SYS_INPUT_EMPTY; /* closed */
     if (S_ISREG(st.st_mode)) {
         off_t at = lseek(fd, 0, SEEK_CUR);
-        return st.st_size <= MAX(at, (off_t)0);
+        return st.st_size <= MAX(at, (off_t)0) ? SYS_INPUT_EMPTY : SYS_INPUT_SOME;
     }
     if (S_ISCHR(st.st_mode)) {
-        if (sys_is_terminal(fd)) return false;
-        struct stat null;
-        return stat("/dev/null", &null) == 0 && st.st_rdev == null.st_rdev;
+        bool nothing =
+            !sys_is_terminal(fd) && stat("/dev/null", &null) == 0 && st.st_rdev == null.st_rdev;
+        return nothing ? SYS_INPUT_EMPTY : SYS_INPUT_SOME;
     }
     struct pollfd p = {.fd = fd, .events = POLLIN};
-    while (poll(&p, 1, -1) < 0 && errno == EINTR) {
-        if (sys_cancelled()) return false; /* the reader finds out */
+    int found;
+    while ((found = poll(&p, 1, wait_ms)) < 0 && errno == EINTR) {
+        if (sys_cancelled()) return SYS_INPUT_SOME; /* the reader finds out */
     }
-    if (!(p.revents & POLLIN)) return true;
+    if (found == 0) return SYS_INPUT_IDLE;
+    if (!(p.revents & POLLIN)) return SYS_INPUT_EMPTY;
     int waiting = 1;
-    return S_ISSOCK(st.st_mode) && ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0;
+    bool ended = S_ISSOCK(st.st_mode) && ioctl(fd, FIONREAD, &waiting) == 0 && waiting == 0;
+    return ended ? SYS_INPUT_EMPTY : SYS_INPUT_SOME;
 }
 
 unsigned sys_term_width(int fd) {

@@ -7,10 +7,14 @@
 #include "sys/clock.h"
 
 bool sys_is_terminal(int fd);
-/* Waits until the descriptor has something to read or is at its end; true when the end comes first:
- * an empty file, a pipe that was closed without a byte, /dev/null. A terminal is not waited for:
- * false. */
-bool sys_is_empty_input(int fd);
+/* Waits until the descriptor has something to read or is at its end, at most wait_ms (negative: for
+ * ever). A terminal is not waited for: it is SYS_INPUT_SOME, as is a wait that was interrupted. */
+typedef enum sys_input {
+    SYS_INPUT_SOME = 0, /* something can be read */
+    SYS_INPUT_EMPTY,    /* closed, an empty file, a pipe closed without a byte, /dev/null */
+    SYS_INPUT_IDLE,     /* neither within wait_ms: a pipe or socket nobody writes to */
+} sys_input;
+sys_input sys_input_state(int fd, int wait_ms);
 unsigned sys_term_width(int fd); /* columns; 80 when unknown; COLUMNS wins */
 bool sys_term_color(int fd);     /* a terminal, NO_COLOR unset, TERM not dumb */
 bool sys_term_utf8(void);

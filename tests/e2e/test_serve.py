@@ -145,8 +145,9 @@ class Life(ServeCase):
         server = self.serve()
         status, out, errors = self.run_program("serve", "--data", server.data, "--otlp-grpc", "127.0.0.1:0",
                                                "--otlp-http", "127.0.0.1:0", "--api", "127.0.0.1:0")
-        self.assertEqual((status != 0, out), (True, ""))
+        self.assertEqual((status, out), (7, ""))
         self.one_line_about(errors, str(server.pid))
+        self.one_line_about(errors, "--data DIR")
 
     def test_port_in_use_is_one_line(self):
         server = self.serve()
@@ -458,6 +459,67 @@ class Asking(Filled):
         done = server.command("query", "logs", "{service_name=", check=False)
         self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
 
+    def test_empty_answers_say_where_to_look(self):
+        server = self.serve()
+        done = server.command("query", "logs", '{service_name="shop"}')
+        self.assertEqual(done.stdout, b"")
+        self.assertRegex(done.stderr, rb"^faultline: no record that matches from 20\S+ to 20\S+ UTC; no logs are stored at all\n$")
+        old = 1_000_000_000 * NS
+        self.accept(server, "/v1/logs", log_request(["long ago", "and then"], start_ns=old))
+        self.accept(server, "/v1/traces", span_request(start_ns=old))
+        self.accept(server, "/v1/metrics", metrics_request(now=old))
+        ask = [("logs", '{service_name="shop"}'), ("traces",), ("metrics", "queue.depth")]
+        for words in ask:
+            done = server.command("query", *words)
+            self.assertIn(b"stored are from 2001-09-09T01:", done.stderr, words)
+            self.assertEqual(server.command("query", *words, "--quiet").stderr, b"")
+            self.assertEqual(server.command("query", *words, "--since", "2001-09-09").stderr, b"")
+        done = server.command("query", "logs", "{}", "--since", "2001-09-09", "--limit", "1")
+        self.assertEqual(len(done.stdout.splitlines()), 1)
+        self.assertIn(b"the newest 1 record that matches; --limit N for more", done.stderr)
+
+    def test_metrics_with_steps_wider_than_the_look_back(self):
+        server = self.serve()
+        self.accept(server, "/v1/metrics", metrics_request(now=1_000_000_000 * NS))
+        for by in ([], ["--by", "service_name"]):
+            out = server.command("query", "metrics", "queue.depth", "--since", "2001-01-01", *by).stdout.decode()
+            self.assertRegex(out, r'service_name="shop"[^}]*\} +1 +59 +59 +59 +59')
+            self.assertRegex(out, r'service_name="checkout"[^}]*\} +1 +147.5 ')
+
+    def test_records_without_a_time(self):
+        """They stand where the store keeps them: at the time of observation, else of arrival."""
+        server = self.serve()
+        observed = time.time_ns() - 600 * NS
+        request = log_request(["none", "seen"])
+        rows = request["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+        for row in rows:
+            del row["timeUnixNano"]
+        rows[1]["observedTimeUnixNano"] = str(observed)
+        tail = subprocess.Popen([harness.PROGRAM, "tail", "--json", "--data", server.data],
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(tail.kill)
+        deadline = time.monotonic() + 60
+        while server.metrics()["faultline_tail_followers"] < 1:
+            self.assertLess(time.monotonic(), deadline)
+        before = time.time_ns()
+        self.accept(server, "/v1/logs", request)
+        after = time.time_ns()
+        followed = [json.loads(tail.stdout.readline()) for _ in rows]
+        for found in (followed, self.entries(server), self.entries(server, compact=True)):
+            times = {x["line"]: x["ts_ns"] for x in found}
+            self.assertEqual(times["seen"], observed)
+            self.assertTrue(before <= times["none"] <= after, times)
+        tail.kill()
+        tail.communicate()
+        report = json.loads(server.command("analyze", "--format", "json").stdout)
+        self.assertEqual(report["looked_at"]["records"], 2)
+
+    def entries(self, server, compact=False):
+        if compact:
+            server.command("compact")
+        out = server.command("query", "logs", '{service_name="shop"}', "--json").stdout
+        return [json.loads(line) for line in out.splitlines()]
+
     def test_query_traces(self):
         server = self.serve()
         self.fill(server)
@@ -521,6 +583,8 @@ class Asking(Filled):
         self.assertEqual(done.returncode, 1)
         done = server.command("analyze", "--service", "nobody", "--format", "json")
         self.assertEqual(json.loads(done.stdout)["why_undetermined"], "no_records")
+        text = server.command("analyze", "--service", "nobody").stdout.decode()
+        self.assertIn("Nothing that is stored matches", text)
         done = server.command("analyze", "--baseline", "x.log", check=False)
         self.assertEqual(done.returncode, 2)
 
@@ -530,6 +594,15 @@ class Asking(Filled):
         self.fill(server)
         server.stop()
         server.data.rename(self.dir / "faultline-data")
+        # Standard input that somebody holds open and nobody writes to.
+        idle = subprocess.Popen([harness.PROGRAM, "analyze", "--since", "1h", "--service", "checkout", "--format", "json"],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.dir)
+        self.addCleanup(idle.kill)
+        self.assertEqual(json.loads(idle.stdout.read())["looked_at"]["inputs"][0]["name"], "stored logs")
+        self.assertIn(b"what is stored is analyzed", idle.stderr.read())
+        for end in (idle.stdin, idle.stdout, idle.stderr):
+            end.close()
+        self.assertEqual(idle.wait(60), 0)
 
         def inputs(*args, **kw):
             status, out, errors = self.run_program("analyze", "--format", "json", *args, **kw)
