@@ -102,8 +102,7 @@ static uint32_t resource_of(l0 *x, const log_record *r) {
         res = &made;
     }
     uint32_t id = lb_add_resource(x->tables, res);
-    str service = r->resource ? r->resource->service : r->service;
-    x->info.labels |= block_service_bits(service);
+    x->info.labels |= lb_service_bits(res);
     x->last_resource = r->resource;
     x->last_resource_id = id;
     return id;

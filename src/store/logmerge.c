@@ -28,7 +28,6 @@
 #include "base/rng.h"
 #include "base/vec.h"
 
-#include "codec/otlp.h"
 #include "store/fuse.h"
 
 #include <zstd.h>
@@ -913,11 +912,8 @@ static rc build_block(merger *m, const sort_row *rows, size_t n, uint64_t raw_by
                          .max_ts_ns = rows[n - 1].time,
                          .bytes = out.n,
                          .raw_bytes = raw_bytes};
-        for (size_t i = 0; i < b.t.resource_count; i++) {
-            resource r = b.t.resources[i];
-            resource_finish(&r);
-            in.labels |= block_service_bits(r.service);
-        }
+        for (size_t i = 0; i < b.t.resource_count; i++)
+            in.labels |= lb_service_bits(&b.t.resources[i]);
         for (size_t i = 0; i < b.t.meta_count; i++)
             in.severities |= UINT64_C(1) << (b.t.metas[i].severity & 63);
         code = m->put(m->put_ctx, &in, buf_str(&out), m->e);

@@ -332,7 +332,6 @@ rc log_match(log_view *v, lq_worker *w, const uint64_t **ret_bits, size_t *ret_c
             return code;
         }
         bits[0] = bitset_count(bits + 1, v->n);
-        v->stats->rows += v->n;
         if (bits[0] == 0) {
             uint64_t *small = mem_try_alloc(sizeof *small);
             mem_free(bits);

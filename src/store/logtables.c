@@ -21,6 +21,7 @@
 #include "base/vec.h"
 #include "codec/otlp.h"
 #include "mine/mine.h"
+#include "store/labels.h"
 
 enum { KIND_PLAIN = 16, KIND_HASHED = 32, TABLE_ITEMS_MAX = 1 << 20, BUILDER_BYTES_MAX = 1 << 30 };
 
@@ -98,6 +99,16 @@ static bool skeleton_is(str skel, str body, const log_slot *slots, uint32_t coun
     }
     size_t n = body.n - at;
     return skel.n - k == n && (n == 0 || memcmp(skel.p + k, body.p + at, n) == 0);
+}
+
+uint64_t lb_service_bits(const resource *r) {
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < r->attr_count; i++) {
+        if (!label_is(S("service_name"), r->attrs[i].key)) continue;
+        /* A number would have to be looked up as text: as if it were not stated. */
+        bits |= block_service_bits(r->attrs[i].type == ATTR_STR ? r->attrs[i].val : STR_NONE);
+    }
+    return bits ? bits : block_service_bits(STR_NONE);
 }
 
 /* ---- hashes ---- */

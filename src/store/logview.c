@@ -131,6 +131,7 @@ rc lv_open(log_view *v, const block_ref *ref, block_cache *cache, select_stats *
         v->t = &v->h->t;
     }
     if (v->n != ref->info.rows) return DAMAGED(e, "count of rows");
+    stats->rows += v->n;
     return RC_OK;
 }
 
