@@ -104,6 +104,8 @@ static rc call(ask *q, net_call_opts *o, str path, net_response *ret, err *e) {
     if (o->idle_timeout_ms == 0)
         o->idle_timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_MS;
     rc code = net_call(q->client, o, &q->mem, ret, e);
+    if (code == RC_IO && e && e->hint[0] == '\0')
+        err_hint(e, "does a server run there? its API is at listen.api, port 7070 by default");
     if (code != RC_OK) return code;
     return ret->status >= 200 && ret->status < 300 ? RC_OK : fail_status(q, ret, e);
 }
@@ -178,7 +180,9 @@ static rc find(const cli_args *a, ask_who who, ask *q, err *e) {
         code =
             FAIL(e, RC_IO, "the server of \"%.*s\" (process %" PRId64 ") does not answer at %.*s",
                  STR_ARG(dir), info.pid, STR_ARG(info.url));
-        err_hint(e, "with TLS say --server https://NAME:PORT --ca FILE");
+        if (str_starts(info.url, S("https:")))
+            err_hint(e, "its certificate may not be for that name: --server https://NAME:PORT "
+                        "--ca FILE");
         return code;
     }
     if (code != RC_NOT_FOUND) {

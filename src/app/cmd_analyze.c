@@ -289,7 +289,12 @@ static int run(const cli_args *a, analysis *x, err *e) {
     if (got == RC_OK && state.n > 0) got = load_known(state, x, e);
     if (got == RC_OK) got = read_baseline(a, x, e);
     if (got == RC_OK) got = read_inputs(a, x, e);
-    if (got != RC_OK) return tell_failure(e);
+    if (got != RC_OK) {
+        if (a->operand_count == 0 && e->hint[0] == '\0')
+            err_hint(e, "standard input was read; name files, or for what a server has stored say "
+                        "--data DIR or --server URL");
+        return tell_failure(e);
+    }
     size_t problems = pipeline_tell_problems(&x->now, x->read.quiet);
     detect_summary summary;
     conclude_input in = {.now = &x->now.got,

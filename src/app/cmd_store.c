@@ -109,23 +109,43 @@ static void line(buf *out, const char *name, str text) {
     buf_fmt(out, "%-18s %.*s\n", name, STR_ARG(text));
 }
 
+/* The disk, and what is wrong with what it holds. */
+static void put_kept(ask *q, const json_value *v, buf *out) {
+    line(out, "disk",
+         str_fmt(&q->mem, "%.*s used, %.*s free%s",
+                 STR_ARG(bytes_of(q, json_path(v, S("disk.used_bytes")))),
+                 STR_ARG(bytes_of(q, json_path(v, S("disk.free_bytes")))),
+                 json_bool(json_path(v, S("disk.full"))) ? ", FULL" : ""));
+    int64_t damaged = json_i64(json_path(v, S("store.damaged_blocks")));
+    if (damaged > 0)
+        line(out, "DAMAGE", str_fmt(&q->mem, "%" PRId64 " blocks; run: faultline fsck", damaged));
+    str last = json_str(json_path(v, S("store.last_error")));
+    if (last.n > 0) line(out, "last error", last);
+}
+
 static void put_status(ask *q, const json_value *v, buf *out) {
-    str reason = json_str(json_get(v, S("reason")));
+    str reason = json_str(json_get(v, S("reason"))), version = json_str(json_get(v, S("version")));
+    if (q->local) {
+        buf_fmt(out, "faultline %.*s, no server runs: what the files hold\n\n", STR_ARG(version));
+        put_signals(q, v, out);
+        buf_putc(out, '\n');
+        put_kept(q, v, out);
+        return;
+    }
     buf_fmt(
         out, "faultline %.*s, %.*s%s%.*s, process %" PRId64 ", up %.*s, started in %.0f ms\n",
-        STR_ARG(json_str(json_get(v, S("version")))),
-        STR_ARG(q->local ? S("files only (no server runs)") : json_str(json_get(v, S("state")))),
-        reason.n > 0 ? ": " : "", STR_ARG(reason), json_i64(json_get(v, S("pid"))),
+        STR_ARG(version), STR_ARG(json_str(json_get(v, S("state")))), reason.n > 0 ? ": " : "",
+        STR_ARG(reason), json_i64(json_get(v, S("pid"))),
         STR_ARG(num_duration_text(&q->mem, (int64_t)(json_f64(json_get(v, S("uptime_s"))) * 1e9))),
         json_f64(json_get(v, S("start_ms"))));
     const json_value *listen = json_get(v, S("listen"));
-    for (size_t i = 0; i < listen->count && !q->local; i++) {
+    for (size_t i = 0; i < listen->count; i++) {
         const json_value *l = &listen->items[i];
         buf_fmt(out, "%s%.*s %.*s%s", i ? ", " : "listens on ", STR_ARG(l->key),
                 STR_ARG(json_str(json_get(l, S("address")))),
                 json_bool(json_get(l, S("tls"))) ? " (TLS)" : "");
     }
-    if (listen->count > 0 && !q->local) buf_putc(out, '\n');
+    if (listen->count > 0) buf_putc(out, '\n');
     buf_putc(out, '\n');
     put_signals(q, v, out);
     put_receivers(q, v, out);
@@ -151,11 +171,6 @@ static void put_status(ask *q, const json_value *v, buf *out) {
                  STR_ARG(count_of(q, json_path(v, S("cardinality.services")))),
                  STR_ARG(count_of(q, json_path(v, S("cardinality.metric_series")))),
                  STR_ARG(count_of(q, json_path(v, S("cardinality.log_shapes"))))));
-    line(out, "disk",
-         str_fmt(&q->mem, "%.*s used, %.*s free%s",
-                 STR_ARG(bytes_of(q, json_path(v, S("disk.used_bytes")))),
-                 STR_ARG(bytes_of(q, json_path(v, S("disk.free_bytes")))),
-                 json_bool(json_path(v, S("disk.full"))) ? ", FULL" : ""));
     line(out, "memory",
          str_fmt(&q->mem, "%.*s resident (%.*s at most): telemetry %.*s, miners %.*s, cache %.*s",
                  STR_ARG(bytes_of(q, json_path(v, S("memory.resident_bytes")))),
@@ -163,11 +178,7 @@ static void put_status(ask *q, const json_value *v, buf *out) {
                  STR_ARG(bytes_of(q, json_path(v, S("memory.telemetry_bytes")))),
                  STR_ARG(bytes_of(q, json_path(v, S("memory.miners_bytes")))),
                  STR_ARG(bytes_of(q, json_path(v, S("memory.store_cache_bytes"))))));
-    int64_t damaged = json_i64(json_path(v, S("store.damaged_blocks")));
-    if (damaged > 0)
-        line(out, "DAMAGE", str_fmt(&q->mem, "%" PRId64 " blocks; run: faultline fsck", damaged));
-    str last = json_str(json_path(v, S("store.last_error")));
-    if (last.n > 0) line(out, "last error", last);
+    put_kept(q, v, out);
 }
 
 /* ---- partitions ---- */

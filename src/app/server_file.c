@@ -62,7 +62,11 @@ rc server_file_read(str dir, arena *out, server_info *ret, err *e) {
     *ret = (server_info){.pid = json_i64(json_get(v, S("pid"))),
                          .url = json_str(json_get(v, S("url"))),
                          .token = json_str(json_get(v, S("token")))};
-    return sys_process_alive(ret->pid) ? RC_OK : RC_NOT_FOUND;
+    /* The process may be another one by now, or have ended and not been waited for: a server holds
+     * the lock of its directory. */
+    bool runs =
+        sys_process_alive(ret->pid) && sys_file_locked(str_fmt(out, "%.*s/lock", STR_ARG(dir)));
+    return runs ? RC_OK : RC_NOT_FOUND;
 }
 
 void server_file_remove(str dir) {

@@ -6,10 +6,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -97,6 +99,18 @@ int64_t sys_process_id(void) { return getpid(); }
 
 bool sys_process_alive(int64_t pid) {
     return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno == EPERM);
+}
+
+bool sys_file_locked(str path) {
+    char name[PATH_MAX];
+    if (path.n >= sizeof name) return true;
+    memcpy(name, path.p, path.n);
+    name[path.n] = '\0';
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return errno != ENOENT;
+    bool locked = flock(fd, LOCK_SH | LOCK_NB) != 0;
+    close(fd);
+    return locked;
 }
 
 void sys_private_files(void) { umask(077); }

@@ -17,6 +17,9 @@ typedef struct sys_process_stats {
 void sys_process_stat(sys_process_stats *ret); /* what cannot be read is 0 */
 int64_t sys_process_id(void);
 bool sys_process_alive(int64_t pid);
+/* Does somebody hold the lock (sys_fs_ops.lock) of this file? Also true when that cannot be told.
+ */
+bool sys_file_locked(str path);
 /* New files and directories are for this user alone. */
 void sys_private_files(void);
 /* As many open files as the system lets us have. */
