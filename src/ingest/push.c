@@ -115,7 +115,8 @@ static void decode(push_call *c) {
 
 static void decode_large(void *arg) {
     push_call *c = arg;
-    if (__atomic_load_n((const int *)(uintptr_t)net_request_cancel(c->request), __ATOMIC_RELAXED)) {
+    const int *cancel = (const int *)(uintptr_t)net_request_cancel(c->request);
+    if (__atomic_load_n(cancel, __ATOMIC_RELAXED) == NET_GONE) {
         mem_free(c->body); /* nobody waits for the answer: not stored */
         c->body = NULL;
         answer(c, RC_CANCELLED, S("the client went away"));

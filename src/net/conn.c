@@ -275,13 +275,10 @@ void net_conn_eof(net_conn *c) {
     MUST(c->magic == NET_CONN_MAGIC);
     c->eof = true;
     net_conn_dirty(c);
-    /* A request that came in whole is still answered: the client may have closed one direction
-     * only. Its handler is told that probably nobody waits. */
-    for (net_request *r = c->requests; r; r = r->next) net_cancel(r);
-    if (c->proto == NET_PROTO_H1 && c->state == H1_BUSY) {
-        c->keep_alive = false;
-        return;
-    }
+    /* Requests that came in whole are still answered, those that wait behind them too: the client
+     * may have closed one direction only. Their handlers are told that probably nobody waits. */
+    for (net_request *r = c->requests; r; r = r->next) net_half_cancel(r);
+    if (c->proto == NET_PROTO_H1 && h1_owes_answers(c)) return;
     if (c->out.bytes == 0 || c->proto != NET_PROTO_H1) c->dead = true;
     c->closing = true;
 }

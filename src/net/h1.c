@@ -13,8 +13,8 @@
  * or LF anywhere in headers, chunk lines or trailers is answered 400 and the connection closed.
  *
  * Pipelining: while a request is with its handler further bytes are kept, at most
- * NET_PENDING_MAX_BYTES; then the socket is not read. The loop goes on with them after the answer.
- */
+ * NET_PENDING_MAX_BYTES; then the socket is not read. The loop goes on with them after the answer,
+ * also when the client has closed its direction meanwhile: what came in whole is answered. */
 #include "net/net_int.h"
 
 #include <llhttp.h>
@@ -64,7 +64,8 @@ static void after_answer(net_conn *c, net_request *r) {
     }
     c->cur = NULL;
     c->idle_since_ns = c->site->now_ns;
-    if (!whole || !c->keep_alive || c->draining || c->eof) {
+    bool no_more = c->eof && c->pending_n == c->pending_at;
+    if (!whole || !c->keep_alive || c->draining || no_more) {
         net_conn_linger(c);
     } else {
         c->skip_left = left;
@@ -76,7 +77,8 @@ static void after_answer(net_conn *c, net_request *r) {
 
 /* Decides before the headers are written whether the connection will be kept. */
 static bool will_keep(const net_conn *c, const net_request *r) {
-    if (!c->keep_alive || c->draining || c->eof) return false;
+    if (!c->keep_alive || c->draining) return false;
+    if (c->eof && c->pending_n == c->pending_at) return false;
     if (c->state == H1_BUSY) return true;
     if (r->chunked || r->expects_100) return false;
     return !r->has_length || r->content_length - r->wire_bytes <= NET_SKIP_BYTES;
@@ -651,17 +653,24 @@ void h1_input(net_conn *c, char *p, size_t n) {
     keep_pending(c, p + used, n - used);
 }
 
+bool h1_owes_answers(net_conn *c) {
+    return c->state == H1_BUSY || (c->state == H1_WAIT && c->pending_n > c->pending_at);
+}
+
 void h1_resume(net_conn *c) {
     MUST(!c->in_input);
     net_conn_dirty(c);
-    if (c->pending_n == c->pending_at) return;
-    c->in_input = true;
-    /* The bytes stay where they are: nothing adds to them inside consume. */
-    c->pending_at += consume(c, c->pending + c->pending_at, c->pending_n - c->pending_at);
-    c->in_input = false;
+    if (c->pending_n > c->pending_at) {
+        c->in_input = true;
+        /* The bytes stay where they are: nothing adds to them inside consume. */
+        c->pending_at += consume(c, c->pending + c->pending_at, c->pending_n - c->pending_at);
+        c->in_input = false;
+    }
     if (c->pending_at == c->pending_n) {
         mem_free(c->pending);
         c->pending = NULL;
         c->pending_at = c->pending_n = c->pending_cap = 0;
     }
+    /* Behind the last whole request of a client that sends no more. */
+    if (c->eof && !h1_owes_answers(c)) net_conn_linger(c);
 }

@@ -216,7 +216,7 @@ struct net_request {
     uint64_t charged_bytes; /* of counters.inflight_bytes */
     uint64_t wire_bytes, unpacked_bytes, response_bytes;
     int64_t start_ns, deadline_ns, body_start_ns, last_body_ns;
-    int cancel; /* atomic access */
+    int cancel; /* NET_GONE ..; atomic access */
 
     /* holds: freed when both are gone */
     bool handler_holds, conn_holds;
@@ -248,6 +248,7 @@ void net_request_unhold_conn(net_request *r);    /* the protocol is done with it
 void net_request_unhold_handler(net_request *r); /* answered */
 void net_request_detach(net_request *r);         /* the connection goes away */
 void net_cancel(net_request *r);
+void net_half_cancel(net_request *r); /* NET_HALF_GONE, unless it is gone */
 /* Adds a header line (kept in r's arena; name in lower case). False over a limit. */
 bool net_request_add_header(net_request *r, str name, str value);
 /* After the headers: target, route, rights, length, coding. Answers a refusal itself (then
@@ -371,6 +372,7 @@ bool net_body_is_slow(const net_request *r, int64_t now_ns, const net_limits *l)
 void h1_input(net_conn *c, char *p, size_t n);
 void h1_resume(net_conn *c);
 void h1_retry(net_conn *c);
+bool h1_owes_answers(net_conn *c); /* at the end of input */
 void h1_apply_answer(net_request *r);
 void h1_stream_begin(net_request *r);
 void h1_stream_part(net_request *r, str part);

@@ -141,7 +141,13 @@ void net_request_detach(net_request *r) {
     if (!r->handler_holds) request_free(r);
 }
 
-void net_cancel(net_request *r) { __atomic_store_n(&r->cancel, 1, __ATOMIC_RELAXED); }
+void net_cancel(net_request *r) { __atomic_store_n(&r->cancel, NET_GONE, __ATOMIC_RELAXED); }
+
+void net_half_cancel(net_request *r) {
+    int here = 0;
+    IGNORE(!__atomic_compare_exchange_n(&r->cancel, &here, NET_HALF_GONE, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED)); /* else it is gone already */
+}
 
 /* ---- headers ---- */
 

@@ -405,6 +405,13 @@ static net_loop *least_busy(net_server *s) {
     return best;
 }
 
+/* Those on their way to their loop included, so that the limit is exact. */
+static uint64_t open_connections(net_server *s) {
+    uint64_t n = 0;
+    for (unsigned i = 0; i < s->loop_count; i++) n += atomic_load(&s->loops[i].conn_count);
+    return n;
+}
+
 static void send_incoming(net_loop *l, int fd, listener *from) {
     incoming *in = mem_new(incoming);
     in->fd = fd;
@@ -424,7 +431,7 @@ static void on_connection(uv_stream_t *h, int status) {
     tcp_conn *t = tcp_new(own);
     bool taken = uv_accept(h, (uv_stream_t *)&t->tcp) == 0;
     NET_COUNT(&s->cfg, connections, taken);
-    if (taken && atomic_load(&s->cfg.counters.connections_open) >= s->cfg.limits.max_connections) {
+    if (taken && open_connections(s) >= s->cfg.limits.max_connections) {
         static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n"
                                    "Connection: close\r\nContent-Length: 0\r\n\r\n";
         uv_buf_t b = uv_buf_init((char *)(uintptr_t)text, sizeof text - 1);

@@ -124,6 +124,10 @@ arena *net_arena(
     net_request *r); /* of the request; loop thread or the thread that replies, one at a time */
 bool net_is_grpc(const net_request *r);
 int64_t net_deadline_ns(const net_request *r); /* monotonic; of grpc-timeout; INT64_MAX when none */
+/* 0, or why nobody may wait any more. NET_HALF_GONE (HTTP/1): the client sends no more; it has
+ * gone, or it closed that one direction and still reads the answer. Queries end then; what was sent
+ * to be kept is kept. */
+enum { NET_GONE = 1, NET_HALF_GONE = 2 };
 const volatile int *net_request_cancel(const net_request *r);
 str net_peer(const net_request *r); /* "127.0.0.1:5123" */
 net_role net_request_role(const net_request *r);

@@ -118,6 +118,66 @@ static void no_room_waits_then_is_told(void **state) {
     end(&c);
 }
 
+static size_t count_of(str s, str part) {
+    size_t n = 0;
+    for (size_t at = 0; (at = str_find(s, part, at)) != STR_NPOS; at += part.n) n++;
+    return n;
+}
+
+static const str held_request =
+    S_INIT("POST /h HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab");
+
+static void what_came_before_a_half_close_is_answered(void **state) {
+    (void)state;
+    static net_core c;
+    core_start(&c);
+    for (int i = 0; i < 3; i++) feed(&c, held_request);
+    feed(&c, S("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
+    feed(&c, S("POST /h HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\ncut")); /* never whole */
+    assert_int_equal(c.held_count, 1);
+    net_conn_eof(c.conn);
+    assert_int_equal(*net_request_cancel(c.held[0]), NET_HALF_GONE);
+    for (size_t i = 0; i < 3; i++) {
+        core_drain(&c);
+        assert_false(net_conn_is_done(c.conn));
+        assert_true(core_answer_one(&c));
+        assert_int_equal(count_of(buf_str(&c.out), S("\r\n\r\nheld")), i + 1);
+    }
+    assert_int_equal(count_of(buf_str(&c.out), S("HTTP/1.1 200")), 4); /* and no other */
+    assert_int_equal(count_of(buf_str(&c.out), S("HTTP/1.1")), 4);
+    assert_true(net_conn_is_done(c.conn));
+    end(&c);
+    /* Nothing behind it: the one answer says that it is the last. */
+    core_start(&c);
+    feed(&c, held_request);
+    net_conn_eof(c.conn);
+    assert_false(net_conn_is_done(c.conn));
+    assert_true(core_answer_one(&c));
+    assert_true(str_has(buf_str(&c.out), S("Connection: close")));
+    assert_true(net_conn_is_done(c.conn));
+    end(&c);
+}
+
+static void a_half_close_waits_for_room(void **state) {
+    (void)state;
+    static net_core c;
+    core_start(&c);
+    uint64_t others = c.cfg.limits.max_inflight_bytes - 100;
+    feed(&c, held_request);
+    feed(&c, held_request);
+    net_conn_eof(c.conn);
+    NET_COUNT(&c.cfg, inflight_bytes, others);
+    assert_true(core_answer_one(&c));
+    assert_int_equal(c.held_count, 0); /* the second waits */
+    assert_false(net_conn_is_done(c.conn));
+    NET_UNCOUNT(&c.cfg, inflight_bytes, others);
+    net_conn_retry(c.conn);
+    assert_true(core_answer_one(&c));
+    assert_int_equal(count_of(buf_str(&c.out), S("\r\n\r\nheld")), 2);
+    assert_true(net_conn_is_done(c.conn));
+    end(&c);
+}
+
 static void frame(buf *b, int type, int flags, unsigned id, str payload) {
     char h[9] = {0,       (char)(payload.n >> 8), (char)payload.n, (char)type, (char)flags, 0, 0, 0,
                  (char)id};
@@ -211,6 +271,8 @@ int main(void) {
         cmocka_unit_test(silent_connections_close),
         cmocka_unit_test(a_client_that_does_not_read_is_cut_off),
         cmocka_unit_test(no_room_waits_then_is_told),
+        cmocka_unit_test(what_came_before_a_half_close_is_answered),
+        cmocka_unit_test(a_half_close_waits_for_room),
         cmocka_unit_test(deadlines_end_calls_and_cancel_them),
         cmocka_unit_test(survives_memory_that_is_out),
     };
