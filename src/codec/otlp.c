@@ -66,6 +66,10 @@ void otlp_reject(otlp_dec *d, uint64_t records, const char *reason) {
     d->t->rejected += records;
 }
 
+void otlp_warn(otlp_dec *d, const char *what) {
+    if (d->t->reject_reason.n == 0) d->t->reject_reason = str_c(what);
+}
+
 /* ---- the attribute stack ---- */
 
 bool otlp_stack_grow(otlp_dec *d) {

@@ -49,6 +49,8 @@ void otlp_path_put(char path[OTLP_PATH_BYTES], str name, size_t index);
 bool otlp_in(otlp_dec *d, const char *name, size_t index);
 /* Counts a record that cannot be kept; the first reason stays. */
 void otlp_reject(otlp_dec *d, uint64_t records, const char *reason);
+/* Something of a record that is kept had to be dropped: told to the sender unless a reject is. */
+void otlp_warn(otlp_dec *d, const char *what);
 
 /* Text of a field as protobuf demands it: UTF-8. */
 FL_INLINE bool otlp_text_ok(str s) { return LIKELY(utf8_is_ascii(s)) || utf8_valid(s); }
@@ -131,6 +133,8 @@ bool otlp_read_profiles(otlp_dec *d, str body);
 
 #define OTLP_BAD_TRACE_ID "trace_id is not 16 bytes, not all of them zero"
 #define OTLP_BAD_SPAN_ID  "span_id is not 8 bytes, not all of them zero"
+#define OTLP_NO_TRACE_ID  "a trace_id that is not 16 bytes was left out"
+#define OTLP_NO_SPAN_ID   "a span_id that is not 8 bytes was left out"
 
 /* An id of the right length; one of all zeros becomes empty. */
 FL_INLINE bool otlp_id_ok(str *id, size_t bytes) {
@@ -138,6 +142,14 @@ FL_INLINE bool otlp_id_ok(str *id, size_t bytes) {
     uint64_t any = pb_load64(id->p) | (bytes == 16 ? pb_load64(id->p + 8) : 0);
     if (UNLIKELY(any == 0)) *id = STR_NONE;
     return true;
+}
+
+/* An id that its record can do without (logs.proto: a log record with an invalid one SHOULD be
+ * taken as not associated with a trace). */
+FL_INLINE void otlp_optional_id(otlp_dec *d, str *id, size_t bytes) {
+    if (LIKELY(otlp_id_ok(id, bytes))) return;
+    *id = STR_NONE;
+    otlp_warn(d, bytes == 16 ? OTLP_NO_TRACE_ID : OTLP_NO_SPAN_ID);
 }
 
 #endif

@@ -592,8 +592,8 @@ bool otlp_read_log(otlp_dec *d, str s, const otlp_envelope *env) {
             if (UNLIKELY(!p)) return otlp_broken(d, at);
         }
     }
-    if (r->trace_bin.n && !otlp_id_ok(&r->trace_bin, TRACE_ID_BYTES)) reject = OTLP_BAD_TRACE_ID;
-    if (r->span_bin.n && !otlp_id_ok(&r->span_bin, SPAN_ID_BYTES)) reject = OTLP_BAD_SPAN_ID;
+    if (r->trace_bin.n) otlp_optional_id(d, &r->trace_bin, TRACE_ID_BYTES);
+    if (r->span_bin.n) otlp_optional_id(d, &r->span_bin, SPAN_ID_BYTES);
     if (UNLIKELY(reject != NULL)) {
         d->stack_n = 0;
         d->t->logs.count--;

@@ -126,8 +126,7 @@ static bool read_exemplar(otlp_dec *d, str s, exemplar *ret) {
     return otlp_pop_attrs(d, mark, &ret->attrs, &ret->attr_count);
 }
 
-static bool read_exemplars(otlp_dec *d, str s, uint32_t field, uint32_t n, metric_point *r,
-                           const char **reject) {
+static bool read_exemplars(otlp_dec *d, str s, uint32_t field, uint32_t n, metric_point *r) {
     exemplar *all = arena_try_new_n(d->mem, exemplar, n);
     if (!all) return otlp_full(d);
     uint32_t i = 0;
@@ -140,8 +139,8 @@ static bool read_exemplars(otlp_dec *d, str s, uint32_t field, uint32_t n, metri
             MUST(i < n);
             p = pb_bytes(p, end, &part);
             if (!read_exemplar(d, part, &all[i])) return otlp_in(d, "exemplars", i);
-            if (!otlp_id_ok(&all[i].trace_id, TRACE_ID_BYTES)) *reject = OTLP_BAD_TRACE_ID;
-            if (!otlp_id_ok(&all[i].span_id, SPAN_ID_BYTES)) *reject = OTLP_BAD_SPAN_ID;
+            otlp_optional_id(d, &all[i].trace_id, TRACE_ID_BYTES);
+            otlp_optional_id(d, &all[i].span_id, SPAN_ID_BYTES);
             i++;
         } else {
             p = pb_skip(p, end, tag);
@@ -379,9 +378,8 @@ static bool read_quantiles(otlp_dec *d, str s, uint32_t n, metric_point *r) {
 }
 
 static bool read_parts(otlp_dec *d, str s, metric_kind kind, const point_parts *parts,
-                       metric_point *r, const char **reject) {
-    if (parts->exemplars &&
-        !read_exemplars(d, s, FIELDS[kind].exemplars, parts->exemplars, r, reject)) {
+                       metric_point *r) {
+    if (parts->exemplars && !read_exemplars(d, s, FIELDS[kind].exemplars, parts->exemplars, r)) {
         return false;
     }
     r->bucket_count = parts->buckets;
@@ -448,15 +446,7 @@ static bool read_point(otlp_dec *d, str s, metric_kind kind, uint32_t metric) {
         if (UNLIKELY(!p)) return otlp_broken(d, at);
     }
     if (!otlp_pop_attrs(d, 0, &r->attrs, &r->attr_count)) return false;
-    const char *reject = NULL;
-    if (kind > METRIC_SUM || parts.exemplars) {
-        if (!read_parts(d, s, kind, &parts, r, &reject)) return false;
-    }
-    if (UNLIKELY(reject != NULL)) {
-        d->t->metrics.count--;
-        otlp_reject(d, 1, reject);
-    }
-    return true;
+    return !(kind > METRIC_SUM || parts.exemplars) || read_parts(d, s, kind, &parts, r);
 }
 
 /* ---- Metric ---- */

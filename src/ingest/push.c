@@ -104,7 +104,7 @@ static void decode(push_call *c) {
     c->records = telemetry_count(t);
     c->rejected = t->rejected;
     COUNT(n->records, c->records + c->rejected);
-    if (t->rejected) c->reason = str_dup(net_arena(c->request), t->reject_reason);
+    if (t->reject_reason.n) c->reason = str_dup(net_arena(c->request), t->reject_reason);
     if (c->records == 0) { /* an empty request, or nothing that can be kept */
         telemetry_free(t);
         answer(c, RC_OK, STR_NONE);

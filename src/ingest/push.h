@@ -24,7 +24,7 @@ typedef struct push_call { /* lives in the request's arena */
     unsigned encoding; /* the protocol's */
     /* Set when decoded: */
     uint64_t records, rejected; /* taken; refused record by record */
-    str reason;                 /* of the first rejection */
+    str reason;                 /* of the first rejection; with none a warning */
     char *body;                 /* until decoded */
     size_t body_bytes;
 } push_call;

@@ -29,7 +29,7 @@ typedef struct telemetry {
     int64_t arrival_ns; /* wall time when it was received */
     /* Records that were sent but are not here, and the first reason: for partial success. */
     uint64_t rejected;
-    str reject_reason; /* one line for the client; static or in mem */
+    str reject_reason; /* one line for the client; static or in mem; with none rejected a warning */
 } telemetry;
 
 enum { TELEMETRY_ARENA_MAX = 256 << 20 };

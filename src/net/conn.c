@@ -278,9 +278,11 @@ void net_conn_eof(net_conn *c) {
     /* Requests that came in whole are still answered, those that wait behind them too: the client
      * may have closed one direction only. Their handlers are told that probably nobody waits. */
     for (net_request *r = c->requests; r; r = r->next) net_half_cancel(r);
-    if (c->proto == NET_PROTO_H1 && h1_owes_answers(c)) return;
-    if (c->out.bytes == 0 || c->proto != NET_PROTO_H1) c->dead = true;
-    c->closing = true;
+    if (c->proto == NET_PROTO_H1) {
+        h1_eof(c);
+        return;
+    }
+    c->dead = c->closing = true;
 }
 
 bool net_conn_wants_read(const net_conn *c) {

@@ -246,7 +246,8 @@ static int on_value_complete(llhttp_t *p) {
         if (ch >= 'A' && ch <= 'Z') h->block[at + i] = (char)(ch | 0x20);
     }
     str value = str_trim(h->value);
-    if (h->name.n == 0) h->bad = true;
+    /* llhttp takes a space in or behind a name that it does not know. */
+    if (h->name.n == 0 || str_find_char(h->name, ' ', 0) != STR_NPOS) h->bad = true;
     h->hosts += str_eq(h->name, S("host"));
     h->lengths += str_eq(h->name, S("content-length"));
     IGNORE(net_request_add_header(r, h->name, value)); /* r->overflow is looked at later */
@@ -653,8 +654,26 @@ void h1_input(net_conn *c, char *p, size_t n) {
     keep_pending(c, p + used, n - used);
 }
 
-bool h1_owes_answers(net_conn *c) {
-    return c->state == H1_BUSY || (c->state == H1_WAIT && c->pending_n > c->pending_at);
+void h1_eof(net_conn *c) {
+    if (c->linger) return;
+    switch (c->state) {
+    case H1_BUSY:
+        return;
+    case H1_WAIT:
+        if (c->pending_n > c->pending_at) return; /* its body is here already */
+        __attribute__((fallthrough));
+    case H1_BODY:
+    case H1_CHUNKED:
+        NET_COUNT(c->site->cfg, bad_requests, 1);
+        net_refuse(c->cur, 400, -1, RC_INVALID, "the request ends within its body");
+        break;
+    case H1_HEAD:
+        if (c->head.n > 0) h1_stop_bad(c, 400, "the request ends within its headers");
+        break;
+    case H1_SKIP:
+        break;
+    }
+    net_conn_linger(c);
 }
 
 void h1_resume(net_conn *c) {
@@ -671,6 +690,5 @@ void h1_resume(net_conn *c) {
         c->pending = NULL;
         c->pending_at = c->pending_n = c->pending_cap = 0;
     }
-    /* Behind the last whole request of a client that sends no more. */
-    if (c->eof && !h1_owes_answers(c)) net_conn_linger(c);
+    if (c->eof) h1_eof(c);
 }

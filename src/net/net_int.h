@@ -208,6 +208,7 @@ struct net_request {
     const net_route *route;
     net_role role;
     int http_version;
+    bool rpc_errors; /* the path is one that answers errors as google.rpc.Status */
     bool is_head, is_grpc, is_json, is_proto, expects_100, chunked, has_length;
     uint64_t content_length;
     net_coding coding;
@@ -372,7 +373,7 @@ bool net_body_is_slow(const net_request *r, int64_t now_ns, const net_limits *l)
 void h1_input(net_conn *c, char *p, size_t n);
 void h1_resume(net_conn *c);
 void h1_retry(net_conn *c);
-bool h1_owes_answers(net_conn *c); /* at the end of input */
+void h1_eof(net_conn *c); /* no input will come; may be called again */
 void h1_apply_answer(net_request *r);
 void h1_stream_begin(net_request *r);
 void h1_stream_part(net_request *r, str part);

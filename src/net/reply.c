@@ -246,7 +246,7 @@ static void put_error_body(net_request *r, int grpc, rc code, str message, bool 
     DEFER(buf_release) buf b;
     buf_init(&b, 8 * ERR_MSG_BYTES + 256);
     bool bad = a->status == 400;
-    if (r->route && r->route->rpc_errors) {
+    if (r->rpc_errors) {
         /* Of HTTP a damaged body is the sender's fault, whatever gRPC calls it. */
         rpc_put_status(!r->is_proto, bad ? row_of(RC_INVALID).grpc : grpc, message, delay_ns(retry),
                        bad, &b);

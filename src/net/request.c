@@ -256,13 +256,14 @@ static bool path_matches(const net_route *t, str path) {
 }
 
 /* The longest matching route of the method; *ret_other: the path is there for another method. */
-static const net_route *find_route(const net_config *cfg, const net_request *r, uint32_t group,
+static const net_route *find_route(const net_config *cfg, net_request *r, uint32_t group,
                                    bool *ret_other, bool *ret_grpc_only, buf *allow) {
     str method = r->is_grpc ? S("GRPC") : r->is_head ? S("GET") : r->method;
     const net_route *best = NULL;
     for (size_t i = 0; i < cfg->routes.n; i++) {
         const net_route *t = &cfg->routes.v[i];
         if (!(t->group & group) || !path_matches(t, r->path)) continue;
+        r->rpc_errors |= t->rpc_errors;
         if (str_eq(t->method, method)) {
             if (!best || !t->is_prefix || (best->is_prefix && t->path.n > best->path.n)) best = t;
         } else if (str_eq(t->method, S("GRPC"))) {
@@ -352,18 +353,18 @@ static bool check_coding(net_request *r) {
 
 bool net_request_check(net_request *r) {
     net_config *cfg = r->site->cfg;
-    if (r->overflow) {
-        NET_COUNT(cfg, refused_limit, 1);
-        net_refuse(r, 431, 8, RC_LIMIT, "the headers exceed %" PRIu32 " bytes or %" PRIu32 " lines",
-                   cfg->limits.max_header_bytes, cfg->limits.max_headers);
-        return false;
-    }
     str type = media_type(net_header(r, S("content-type")));
     r->is_grpc = r->http_version == 20 && str_eq(r->method, S("POST")) && is_grpc_type(type);
     r->is_head = str_eq(r->method, S("HEAD"));
     r->is_json = str_eq_nocase(type, S("application/json"));
     r->is_proto = str_eq_nocase(type, S("application/x-protobuf")) ||
                   str_eq_nocase(type, S("application/protobuf"));
+    if (r->overflow) {
+        NET_COUNT(cfg, refused_limit, 1);
+        net_refuse(r, 431, 8, RC_LIMIT, "the headers exceed %" PRIu32 " bytes or %" PRIu32 " lines",
+                   cfg->limits.max_header_bytes, cfg->limits.max_headers);
+        return false;
+    }
     if (!split_target(r)) {
         NET_COUNT(cfg, bad_requests, 1);
         r->path = str_sub(r->target, 0, 200);

@@ -207,22 +207,24 @@ static void fill_group(buf *b, unsigned arg) {
     pb_put_bytes(b, 12, S("after"));
 }
 
-static void bad_ids_reject_one_record(void **state) {
+static void bad_ids_of_a_log_are_left_out(void **state) {
     (void)state;
     err e;
     buf b;
     static const unsigned lengths[] = {1, 8, 15, 17, 31};
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
         telemetry *t = one_log(fill_trace_id, lengths[i], RC_OK, &e, &b);
-        assert_int_equal(t->logs.count, 1);
-        assert_int_equal(t->rejected, 1);
-        assert_true(str_has(t->reject_reason, S("trace_id")));
+        assert_int_equal(t->logs.count, 2);
+        assert_int_equal(t->rejected, 0);
+        assert_int_equal(t->logs.rec[1].trace_bin.n, 0);
+        assert_text(t->reject_reason, S("a trace_id that is not 16 bytes was left out"));
         telemetry_free(t);
         buf_release(&b);
     }
     telemetry *t = one_log(fill_zero_ids, 16, RC_OK, &e, &b); /* absent */
     assert_int_equal(t->logs.count, 2);
     assert_int_equal(t->logs.rec[1].trace_bin.n + t->logs.rec[1].span_bin.n, 0);
+    assert_int_equal(t->reject_reason.n, 0);
     telemetry_free(t);
     buf_release(&b);
 }
@@ -468,8 +470,11 @@ static void metrics_keep_every_kind(void **state) {
     err e;
     telemetry *t = decode(OTLP_METRICS, &b, RC_OK, &e);
     assert_int_equal(t->metrics.info_count, 5);
-    assert_int_equal(t->metrics.count, 5);
-    assert_int_equal(t->rejected, 1); /* the exemplar's id */
+    assert_int_equal(t->metrics.count, 6);
+    assert_int_equal(t->rejected, 0); /* the last exemplar loses its id: */
+    assert_text(t->reject_reason, S("a trace_id that is not 16 bytes was left out"));
+    assert_int_equal(t->metrics.rec[5].exemplar_count, 1);
+    assert_int_equal(t->metrics.rec[5].exemplars[0].trace_id.n, 0);
     const metric_info *in = t->metrics.info;
     const metric_point *p = t->metrics.rec;
     assert_text(in[0].name, S("requests"));
@@ -502,7 +507,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_records_keep_every_field),
         cmocka_unit_test(equal_resources_are_one),
-        cmocka_unit_test(bad_ids_reject_one_record),
+        cmocka_unit_test(bad_ids_of_a_log_are_left_out),
         cmocka_unit_test(open_enums_keep_their_number),
         cmocka_unit_test(damage_is_invalid_and_says_where),
         cmocka_unit_test(nesting_has_a_limit),

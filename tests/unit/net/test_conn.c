@@ -143,8 +143,8 @@ static void what_came_before_a_half_close_is_answered(void **state) {
         assert_true(core_answer_one(&c));
         assert_int_equal(count_of(buf_str(&c.out), S("\r\n\r\nheld")), i + 1);
     }
-    assert_int_equal(count_of(buf_str(&c.out), S("HTTP/1.1 200")), 4); /* and no other */
-    assert_int_equal(count_of(buf_str(&c.out), S("HTTP/1.1")), 4);
+    assert_int_equal(count_of(buf_str(&c.out), S("HTTP/1.1 200")), 4);
+    assert_int_equal(count_of(buf_str(&c.out), S("HTTP/1.1 400")), 1); /* the cut one */
     assert_true(net_conn_is_done(c.conn));
     end(&c);
     /* Nothing behind it: the one answer says that it is the last. */
@@ -154,6 +154,34 @@ static void what_came_before_a_half_close_is_answered(void **state) {
     assert_false(net_conn_is_done(c.conn));
     assert_true(core_answer_one(&c));
     assert_true(str_has(buf_str(&c.out), S("Connection: close")));
+    assert_true(net_conn_is_done(c.conn));
+    end(&c);
+}
+
+static void a_cut_request_is_a_bad_one(void **state) {
+    (void)state;
+    static net_core c;
+    static const str cut[] = {
+        S_INIT("POST /v HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\ncut"),
+        S_INIT("POST /v HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\ncut"),
+        S_INIT("POST /v HTTP/1.1\r\nHost: x\r\nCont"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cut); i++) {
+        core_start(&c);
+        feed(&c, cut[i]);
+        net_conn_eof(c.conn);
+        core_drain(&c);
+        assert_true(str_starts(buf_str(&c.out), S("HTTP/1.1 400 ")));
+        assert_true(str_has(buf_str(&c.out), S("Connection: close\r\n")));
+        assert_true(str_has(buf_str(&c.out), S("the request ends within its")));
+        assert_true(net_conn_is_done(c.conn));
+        end(&c);
+    }
+    core_start(&c); /* nothing was asked: nothing is said */
+    feed(&c, S("\r\n"));
+    net_conn_eof(c.conn);
+    core_drain(&c);
+    assert_int_equal(c.out.n, 0);
     assert_true(net_conn_is_done(c.conn));
     end(&c);
 }
@@ -273,6 +301,7 @@ int main(void) {
         cmocka_unit_test(no_room_waits_then_is_told),
         cmocka_unit_test(what_came_before_a_half_close_is_answered),
         cmocka_unit_test(a_half_close_waits_for_room),
+        cmocka_unit_test(a_cut_request_is_a_bad_one),
         cmocka_unit_test(deadlines_end_calls_and_cancel_them),
         cmocka_unit_test(survives_memory_that_is_out),
     };

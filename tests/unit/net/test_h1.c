@@ -320,6 +320,8 @@ static void h1_refuses_smuggling(void **state) {
         {400, S_INIT("GET /hello HTTP/1.1\r\nHost: x\rA: b\r\n\r\n")},
         {400, S_INIT("GET /hello HTTP/1.1\r\nHost: x\r\nA: \0b\r\n\r\n")},
         {400, S_INIT("GET /hello HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n")},
+        {400, S_INIT("GET /hello HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n")},
+        {400, S_INIT("GET /hello HTTP/1.1\r\nHost: x\r\nA c: b\r\n\r\n")},
         {400, S_INIT("GET  /hello HTTP/1.1\r\nHost: x\r\n\r\n")},
         {400, S_INIT("GET /hel lo HTTP/1.1\r\nHost: x\r\n\r\n")},
         {400, S_INIT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")},
@@ -503,6 +505,10 @@ static void h1_answers_rpc_errors(void **state) {
                               S("{}")));
     assert_int_equal(answer_status(a), 415);
     assert_text(answer_body(a), S("{\"code\":12,\"message\":\"unknown encoding \\\"lzw\\\"\"}"));
+    a = once(&f, S("PUT /v1/logs HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
+                   "Content-Length: 0\r\n\r\n"));
+    assert_int_equal(answer_status(a), 405);
+    assert_true(str_starts(answer_body(a), S("\x08\x0c\x12")));
     stop(&f);
 }
 
