@@ -173,7 +173,11 @@ static void has_header(fixture *f, str line) {
 
 static const str LOGS_JSON = S_INIT(
     "{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"stringValue\":\"a\"}}]}]}]}");
-static const str HALF_BAD =
+static const str HALF_BAD = /* a span without a trace id, a whole one */
+    S_INIT("{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"spanId\":\"00000000000000ff\"},"
+           "{\"spanId\":\"00000000000000ff\",\"traceId\":\"000000000000000000000000000000ff\"}"
+           "]}]}]}");
+static const str BAD_ID = /* a log can do without */
     S_INIT("{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"traceId\":\"00ff\"},"
            "{\"body\":{\"stringValue\":\"a\"}}]}]}]}");
 
@@ -229,15 +233,23 @@ static void otlp_http_serves_all_paths(void **state) {
 
 static void otlp_http_tells_partial_success(void **state) {
     fixture *f = *state;
-    post(f, "/v1/logs", JSON, HALF_BAD);
+    post(f, "/v1/traces", JSON, HALF_BAD);
     assert_int_equal(f->status, 200);
-    assert_true(
-        str_starts(buf_str(&f->body),
-                   S("{\"partialSuccess\":{\"rejectedLogRecords\":\"1\",\"errorMessage\":")));
+    assert_true(str_starts(buf_str(&f->body),
+                           S("{\"partialSuccess\":{\"rejectedSpans\":\"1\",\"errorMessage\":")));
     assert_int_equal(f->sink.records, 1);
     receiver_counts n;
-    otlp_receiver_count(f->otlp, OTLP_LOGS, &n);
+    otlp_receiver_count(f->otlp, OTLP_TRACES, &n);
     assert_true(n.requests == 1 && n.records == 2 && n.accepted == 1 && n.rejected == 1);
+    /* A warning: nothing is rejected. */
+    post(f, "/v1/logs", JSON, BAD_ID);
+    assert_int_equal(f->status, 200);
+    assert_text(buf_str(&f->body),
+                S("{\"partialSuccess\":{\"errorMessage\":\"a trace_id that is not 16 bytes was "
+                  "left out\"}}"));
+    assert_int_equal(f->sink.records, 3);
+    otlp_receiver_count(f->otlp, OTLP_LOGS, &n);
+    assert_true(n.requests == 1 && n.records == 2 && n.accepted == 2 && n.rejected == 0);
 }
 
 static void otlp_http_refuses_what_it_cannot_read(void **state) {
