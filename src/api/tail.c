@@ -5,7 +5,8 @@
  *     hub thread    the only one that writes: takes the queue in order, adds and ends followers
  *
  * So a stream is written by one thread, workers never wait for a client, and a slow client loses
- * what does not fit, which the next event says ("dropped_batches"). A comment line every
+ * what does not fit, which the next event says ("dropped_batches"), at the latest the next beat or
+ * the end. A comment line every
  * HEARTBEAT_S keeps proxies from closing and finds clients that are gone. */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ typedef struct follower {
     bool ndjson, ended;
     atomic_uint pending; /* items of the queue that name it */
     atomic_uint_fast64_t dropped;
+    atomic_uint_fast64_t lost_before; /* engine_tap_lost when it was last told */
 } follower;
 
 typedef struct item {
@@ -78,6 +80,13 @@ static void put_entry(json_writer *w, const query_entry *en, query_label *labels
     json_write_object_end(w);
 }
 
+/* What the follower did not get since it was last told. */
+static uint64_t take_dropped(follower *f) {
+    uint64_t lost = engine_tap_lost(f->hub->env->engine);
+    uint64_t before = atomic_exchange(&f->lost_before, lost);
+    return atomic_exchange(&f->dropped, 0) + (lost > before ? lost - before : 0);
+}
+
 static void put_event(follower *f, const query_entry *en, size_t count, arena *tmp, buf *out) {
     query_label *labels = arena_try_new_n(tmp, query_label, LABELS_MAX);
     if (!labels) return;
@@ -89,7 +98,7 @@ static void put_event(follower *f, const query_entry *en, size_t count, arena *t
     json_write_array(&w);
     for (size_t i = 0; i < count; i++) put_entry(&w, &en[i], labels, tmp);
     json_write_array_end(&w);
-    uint64_t dropped = atomic_exchange(&f->dropped, 0);
+    uint64_t dropped = take_dropped(f);
     if (dropped) json_write_kv_i64(&w, S("dropped_batches"), (int64_t)dropped);
     json_write_object_end(&w);
     IGNORE(!buf_put(out, f->ndjson ? S("\n") : S("\n\n")));
@@ -146,11 +155,26 @@ static void write_to(api_tail *t, follower *f, str text) {
     }
 }
 
+/* An event without records, when something was dropped and no other event followed. */
+static void tell_dropped(api_tail *t, follower *f) {
+    char text[128];
+    uint64_t dropped = f->ended ? 0 : take_dropped(f);
+    if (dropped == 0) return;
+    int n = snprintf(text, sizeof(text), "%s{\"streams\":[],\"dropped_batches\":%" PRIu64 "}%s",
+                     f->ndjson ? "" : "event: log\ndata: ", dropped, f->ndjson ? "\n" : "\n\n");
+    rc c = net_stream_write(f->r, str_make(text, (size_t)n));
+    if (c == RC_AGAIN)
+        atomic_fetch_add(&f->dropped, dropped); /* again with the next beat */
+    else if (c)
+        end_follower(t, f);
+}
+
 static void take_item(api_tail *t, item *it) {
     follower *f = it->f;
     if (it->text.max_bytes == 0) { /* a new one */
         vec_push(&t->followers, f);
         err e = {0};
+        atomic_store(&f->lost_before, engine_tap_lost(t->env->engine));
         if (engine_tap_add(t->env->engine, on_batch, f, &f->tap, &e)) end_follower(t, f);
     } else {
         write_to(t, f, buf_str(&it->text));
@@ -168,6 +192,7 @@ static void look_after(api_tail *t) {
     for (size_t i = 0; i < t->followers.n; i++) {
         follower *f = t->followers.v[i];
         if (!f->ended && *net_request_cancel(f->r)) end_follower(t, f);
+        if (beat) tell_dropped(t, f);
         if (!f->ended && beat) write_to(t, f, f->ndjson ? S("\n") : S(": keep-alive\n\n"));
         if (f->ended && atomic_load(&f->pending) == 0) {
             follower_free(f);
@@ -189,6 +214,7 @@ static void hub(void *ctx) {
             look_after(t);
     }
     for (size_t i = 0; i < t->followers.n; i++) {
+        tell_dropped(t, t->followers.v[i]);
         end_follower(t, t->followers.v[i]);
         follower_free(t->followers.v[i]);
     }

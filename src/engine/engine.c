@@ -550,6 +550,7 @@ rc engine_tap_add(engine *g, void (*fn)(void *ctx, const log_batch *b), void *ct
     return taps_add(g->taps, fn, ctx, ret, e);
 }
 
+uint64_t engine_tap_lost(engine *g) { return taps_lost(g->taps); }
 void engine_tap_remove(engine *g, engine_tap *t) { taps_remove(g->taps, t); }
 
 engine_state engine_state_of(const engine *g) { return (engine_state)atomic_load(&g->state); }

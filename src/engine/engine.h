@@ -76,6 +76,8 @@ void engine_query_limit(const engine *g, engine_query_limits *ret);
  */
 MUST_CHECK rc engine_tap_add(engine *g, void (*fn)(void *ctx, const log_batch *b), void *ctx,
                              engine_tap **ret, err *e);
+/* Batches so far that were stored and given to no subscriber at all. */
+uint64_t engine_tap_lost(engine *g);
 void engine_tap_remove(
     engine *g, engine_tap *t); /* fn is not running and not called any more when it returns */
 

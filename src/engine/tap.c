@@ -34,6 +34,7 @@ struct taps {
     atomic_size_t present; /* = count, read without the lock */
     atomic_size_t copies;
     atomic_uint_fast64_t delivered, dropped;
+    atomic_uint_fast64_t lost; /* of dropped: stored all the same */
 };
 
 taps *taps_new(workers *w) {
@@ -176,6 +177,7 @@ tap_copy *taps_copy(taps *t, const log_batch *b, int64_t arrival_ns) {
     if (atomic_fetch_add(&t->copies, 1) >= TAP_COPIES_MAX) {
         atomic_fetch_sub(&t->copies, 1);
         atomic_fetch_add(&t->dropped, 1);
+        atomic_fetch_add(&t->lost, 1);
         return NULL;
     }
     tap_copy *c = mem_new(tap_copy);
@@ -183,6 +185,7 @@ tap_copy *taps_copy(taps *t, const log_batch *b, int64_t arrival_ns) {
     log_batch_init(&c->batch);
     if (copy_batch(b, arrival_ns, &c->batch)) return c;
     atomic_fetch_add(&t->dropped, 1);
+    atomic_fetch_add(&t->lost, 1);
     copy_free(c);
     return NULL;
 }
@@ -210,7 +213,9 @@ static void deliver(void *arg) {
 
 void taps_deliver(taps *t, tap_copy *c) {
     if (!c) return;
-    if (workers_run(t->workers, deliver, c) != RC_OK) taps_drop(t, c);
+    if (workers_run(t->workers, deliver, c) == RC_OK) return;
+    atomic_fetch_add(&t->lost, 1);
+    taps_drop(t, c);
 }
 
 void taps_drop(taps *t, tap_copy *c) {
@@ -218,6 +223,8 @@ void taps_drop(taps *t, tap_copy *c) {
     atomic_fetch_add(&t->dropped, 1);
     copy_free(c);
 }
+
+uint64_t taps_lost(taps *t) { return atomic_load(&t->lost); }
 
 void taps_count(taps *t, taps_counts *ret) {
     *ret = (taps_counts){.delivered = atomic_load(&t->delivered),

@@ -26,6 +26,9 @@ tap_copy *taps_copy(taps *t, const log_batch *b, int64_t arrival_ns);
 void taps_deliver(taps *t, tap_copy *c); /* takes c; NULL is nothing */
 void taps_drop(taps *t, tap_copy *c);    /* the store refused it */
 
+/* Batches so far that were stored, and no follower was given. */
+uint64_t taps_lost(taps *t);
+
 typedef struct taps_counts {
     uint64_t delivered, dropped;
     size_t taps, waiting;
