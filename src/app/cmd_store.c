@@ -343,7 +343,8 @@ static rc fsck_own(const cli_args *a, fsck_view *x, err *e) {
     if (code != RC_OK) return code;
     code = s->ops->fsck(s, cli_has(a, OPT_REPAIR), on_own_finding, x, on_own_progress, e);
     store_close(s);
-    x->clean = code == RC_OK;
+    bool repaired = cli_has(a, OPT_REPAIR) && x->findings == x->repaired;
+    x->clean = code == RC_OK || (code == RC_CORRUPT && repaired);
     return code == RC_CORRUPT ? RC_OK : code;
 }
 
@@ -379,7 +380,10 @@ int cmd_fsck(const cli_args *a) {
         if (cli_has(a, OPT_JSON) && repair)
             buf_fmt(&x.text,
                     "{\"status\":\"%s\",\"findings\":%" PRIu64 ",\"repaired\":%" PRIu64 "}\n",
-                    x.clean ? "clean" : "damaged", x.findings, x.repaired);
+                    !x.clean     ? "damaged"
+                    : x.findings ? "repaired"
+                                 : "clean",
+                    x.findings, x.repaired);
         else if (!cli_has(a, OPT_JSON))
             buf_fmt(&x.text,
                     x.findings ? "%" PRIu64 " damaged place(s), %" PRIu64 " set aside\n"
@@ -499,9 +503,12 @@ static rc read_end(export_view *x, ask *q, bool quiet, bool *ret_partial, err *e
     if (!quiet)
         fprintf(stderr, "faultline: %.*s records\n",
                 STR_ARG(count_of(q, json_get(v, S("records")))));
-    if (*ret_partial)
-        fprintf(stderr, "faultline: %" PRId64 " damaged blocks were left out\n",
-                json_i64(json_get(v, S("damaged_blocks"))));
+    int64_t damaged = json_i64(json_get(v, S("damaged_blocks")));
+    if (*ret_partial && damaged > 0)
+        fprintf(stderr, "faultline: %" PRId64 " damaged block%s left out: see faultline fsck\n",
+                damaged, damaged == 1 ? " was" : "s were");
+    else if (*ret_partial)
+        fprintf(stderr, "faultline: not everything that matches could be read\n");
     return RC_OK;
 }
 
