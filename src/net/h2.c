@@ -309,6 +309,8 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *f, const uint8_t *
             r->method = v;
         else if (str_eq(n, S(":path")))
             r->target = v;
+        else if (str_eq(n, S(":authority"))) /* stands for Host: RFC 9113 8.3.1 */
+            IGNORE(net_request_add_header(r, S("host"), v));
         return 0;
     }
     IGNORE(net_request_add_header(r, n, v)); /* r->overflow is looked at later */

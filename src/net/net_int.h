@@ -295,6 +295,7 @@ struct net_conn {
     net_conn *dirty_next;
     void *transport;
     uint32_t group;
+    bool local; /* its listener is on loopback: see check_page in request.c */
     char peer[64];
     net_proto proto;
     net_out out;

@@ -311,11 +311,48 @@ static bool check_route(net_request *r) {
     return false;
 }
 
+/* "localhost", an IPv4 or a bracketed IPv6 address, with or without a port. */
+static bool is_local_name(str host) {
+    if (host.n && host.p[0] == '[') return true;
+    str name = str_sub(host, 0, MIN(str_find_char(host, ':', 0), host.n));
+    if (str_eq_nocase(name, S("localhost"))) return true;
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] != '.' && (name.p[i] < '0' || name.p[i] > '9')) return false;
+    return name.n > 0;
+}
+
+/* On loopback nobody needs a token, so that any web page open on this machine could ask and
+ * command, too: by a request of its own to 127.0.0.1 (it then says another Origin than this
+ * server), or by letting its own name resolve to 127.0.0.1 (DNS rebinding; the Host is then its
+ * name). Both are refused; a token passes. */
+static bool check_page(net_request *r) {
+    str host = net_header(r, S("host")), origin = net_header(r, S("origin"));
+    if (!is_local_name(host) && host.n) {
+        NET_COUNT(r->site->cfg, refused_auth, 1);
+        net_refuse(
+            r, 403, GRPC_PERMISSION_DENIED, RC_INVALID,
+            "\"%.*s\" is not this machine's own name: use localhost or its address, or send a "
+            "bearer token",
+            STR_ARG(str_sub(host, 0, 100)));
+        return false;
+    }
+    size_t at = str_find(origin, S("://"), 0);
+    if (origin.n && (at == STR_NPOS || !str_eq_nocase(str_from(origin, at + 3), host))) {
+        NET_COUNT(r->site->cfg, refused_auth, 1);
+        net_refuse(r, 403, GRPC_PERMISSION_DENIED, RC_INVALID,
+                   "pages of \"%.*s\" need a bearer token", STR_ARG(str_sub(origin, 0, 100)));
+        return false;
+    }
+    return true;
+}
+
 static bool check_rights(net_request *r) {
     const net_config *cfg = r->site->cfg;
     str value = str_trim(net_header(r, S("authorization"))), token = STR_NONE;
     if (str_starts_nocase(value, S("bearer "))) token = str_trim(str_from(value, 7));
     r->role = cfg->auth ? cfg->auth(cfg->auth_ctx, token) : ROLE_ADMIN;
+    if (token.n == 0 && r->role != ROLE_NONE && r->conn->local && cfg->auth && !check_page(r))
+        return false;
     unsigned needed = (unsigned)r->route->role, held = (unsigned)r->role;
     if ((held & needed) == needed) return true;
     NET_COUNT(r->site->cfg, refused_auth, 1);

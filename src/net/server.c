@@ -37,6 +37,7 @@ typedef struct listener {
     uint32_t group;
     uint16_t port;
     bool open;
+    bool local;   /* on loopback, without TLS */
     net_tls tls;  /* texts in the server's arena, NUL-terminated */
     SSL_CTX *ctx; /* NULL: plain; guarded by the server's tls_lock */
 } listener;
@@ -378,6 +379,7 @@ static void conn_begin(net_loop *l, tcp_conn *t, const listener *from) {
     IGNORE(uv_tcp_keepalive(&t->tcp, 1, KEEPALIVE_S)); /* finds peers that vanished */
     t->conn = net_conn_new(&l->site, from->group, str_c(peer));
     t->conn->transport = t;
+    t->conn->local = from->local;
     if (!tls_begin(l, t, from)) t->conn->dead = true;
     if (l->draining) net_conn_drain(t->conn);
     net_conn_dirty(t->conn);
@@ -626,6 +628,12 @@ static rc resolve(net_loop *l, const net_listen *o, struct sockaddr_storage *ret
 
 static str c_text(net_server *s, str text) { return (str){str_c_dup(&s->cfg.mem, text), text.n}; }
 
+static bool is_loopback(const struct sockaddr_storage *a) {
+    if (a->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == 127;
+    return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr, &in6addr_loopback, 16) == 0;
+}
+
 static rc listener_bind(net_server *s, listener *t, const net_listen *o, err *e) {
     net_loop *l = &s->loops[0];
     struct sockaddr_storage a = {0};
@@ -648,6 +656,7 @@ static rc listener_bind(net_server *s, listener *t, const net_listen *o, err *e)
         r = net_tls_load(&t->tls, true, &t->ctx, e);
         if (r != RC_OK) return r;
     }
+    t->local = is_loopback(&a) && !t->ctx; /* a page has no certificate of ours */
     t->port = ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port
                                            : ((struct sockaddr_in6 *)&a)->sin6_port);
     return RC_OK;

@@ -89,6 +89,12 @@ static net_role roles(void *ctx, str token) {
     return ROLE_NONE;
 }
 
+static net_role all_rights(void *ctx, str token) {
+    (void)ctx;
+    (void)token;
+    return ROLE_ADMIN;
+}
+
 static void on_access(void *ctx, const net_access *a) {
     fixture *f = ctx;
     atomic_fetch_add(&f->accesses, 1);
@@ -488,6 +494,45 @@ static void h1_checks_rights(void **state) {
     stop(&f);
 }
 
+/* Without tokens, what a web page of another site makes a browser send is refused. */
+static void h1_keeps_web_pages_out(void **state) {
+    (void)state;
+    static const struct {
+        const char *headers;
+        int status;
+    } CASES[] = {
+        {"Host: localhost:7070", 200},
+        {"Host: 127.0.0.1", 200},
+        {"Host: [::1]:7070", 200},
+        {"Host: 10.1.2.3:80", 200},
+        {"Host: evil.example:7070", 403},
+        {"Host: localhost.evil.example", 403},
+        {"Host: 127.0.0.1.evil.example", 403},
+        {"Host: evil.example\r\nAuthorization: Bearer x", 200},
+        {"Host: localhost:7070\r\nOrigin: http://localhost:7070", 200},
+        {"Host: localhost:7070\r\nOrigin: http://localhost:8080", 403},
+        {"Host: localhost:7070\r\nOrigin: https://evil.example", 403},
+        {"Host: localhost:7070\r\nOrigin: null", 403},
+        {"Host: localhost:7070\r\nOrigin: https://evil.example\r\nAuthorization: Bearer x", 200},
+    };
+    fixture f;
+    start(&f, (net_limits){0}, true);
+    net_server_free(f.s);
+    net_listen listen = {.host = S("127.0.0.1")};
+    net_server_opts o = {.listens = &listen, .listen_count = 1, .auth = all_rights};
+    err e = {0};
+    assert_rc(net_server_new(&o, &f.s, &e), RC_OK);
+    net_route_add(f.s, 1, "GET", "/hello", ROLE_READ, hello, &f);
+    assert_rc(net_server_start(f.s, &e), RC_OK);
+    f.port = net_server_port(f.s, 0);
+    for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
+        str a = once(&f, str_fmt(&f.a, "GET /hello HTTP/1.1\r\n%s\r\n\r\n", CASES[i].headers));
+        if (answer_status(a) != CASES[i].status)
+            fail_msg("%s: %d, not %d", CASES[i].headers, answer_status(a), CASES[i].status);
+    }
+    stop(&f);
+}
+
 static void h1_answers_rpc_errors(void **state) {
     (void)state;
     fixture f;
@@ -682,6 +727,7 @@ int main(void) {
         cmocka_unit_test(h1_unpacks_bodies),
         cmocka_unit_test(h1_packs_answers),
         cmocka_unit_test(h1_checks_rights),
+        cmocka_unit_test(h1_keeps_web_pages_out),
         cmocka_unit_test(h1_answers_rpc_errors),
         cmocka_unit_test(h1_streams_answers),
         cmocka_unit_test(h1_cancels_when_the_client_goes),
