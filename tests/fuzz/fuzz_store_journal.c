@@ -79,7 +79,8 @@ static void run(const char *data, size_t size) {
     rc code = read_one(&fs, fd, true, &first, &f);
     MUST(code == RC_OK || code == RC_UNSUPPORTED);
     if (code == RC_OK) {
-        MUST(f.commits == first.commits && f.torn_bytes <= size && (size < 64 || f.end <= size));
+        MUST(f.commits == first.commits && f.torn_bytes <= size &&
+             (size < 64 || f.end <= format_padded(size)));
         MUST(read_one(&fs, fd, false, &again, &g) == RC_OK);
         MUST(again.blocks == first.blocks && again.damages <= first.damages);
         if (!f.sealed && f.end >= FILE_HEADER_BYTES && size >= FILE_HEADER_BYTES) {
