@@ -304,6 +304,28 @@ static rc put_typed(void *ctx, str name, uint64_t count, err *e) {
     return RC_OK;
 }
 
+/* What a name of TraceQL's own can be, when that is a closed set; else empty. */
+static str closed_set(str name) {
+    if (str_eq(name, S("status"))) return S("error|ok|unset");
+    if (str_eq(name, S("kind"))) return S("unspecified|internal|server|client|producer|consumer");
+    return STR_NONE;
+}
+
+static void put_keywords(json_writer *w, str words, bool v2) {
+    json_write_array(w);
+    for (str one; str_next(&words, '|', &one);) {
+        if (!v2) {
+            json_write_str(w, one);
+            continue;
+        }
+        json_write_object(w);
+        json_write_kv(w, S("type"), S("keyword"));
+        json_write_kv(w, S("value"), one);
+        json_write_object_end(w);
+    }
+    json_write_array_end(w);
+}
+
 static void tag_values(api_call *c) {
     static const str SCOPES[] = {S_INIT("resource."), S_INIT("span."), S_INIT(".")};
     err e = {0};
@@ -314,6 +336,7 @@ static void tag_values(api_call *c) {
         api_reply_text(c, 404, S("not found"));
         return;
     }
+    str keywords = closed_set(name);
     for (size_t i = 0; i < ARRAY_LEN(SCOPES); i++) {
         if (!str_starts(name, SCOPES[i])) continue;
         name = str_from(name, SCOPES[i].n);
@@ -322,7 +345,9 @@ static void tag_values(api_call *c) {
     rc code = times(c, &q, 24 * HOUR_NS, &e);
     json_write_object(&c->w);
     json_write_key(&c->w, S("tagValues"));
-    if (!code && v2) {
+    if (!code && keywords.n > 0) {
+        put_keywords(&c->w, keywords, v2);
+    } else if (!code && v2) {
         json_write_array(&c->w);
         code = c->env->store->ops->labels(c->env->store, SIGNAL_SPANS, name, &q, put_typed, &c->w,
                                           &c->stats, &e);

@@ -105,7 +105,9 @@ static rc call(ask *q, net_call_opts *o, str path, net_response *ret, err *e) {
         o->idle_timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : DEFAULT_MS;
     rc code = net_call(q->client, o, &q->mem, ret, e);
     if (code == RC_IO && e && e->hint[0] == '\0')
-        err_hint(e, "does a server run there? its API is at listen.api, port 7070 by default");
+        err_hint(e, str_starts(q->url, S("https:"))
+                        ? "--ca FILE names the authority of the server's certificate"
+                        : "does a server run there? its API is at listen.api (https:// with TLS)");
     if (code != RC_OK) return code;
     return ret->status >= 200 && ret->status < 300 ? RC_OK : fail_status(q, ret, e);
 }
@@ -138,10 +140,10 @@ rc ask_stream(ask *q, str method, str path, rc (*on_part)(void *ctx, str part), 
 
 /* ---- finding the server ---- */
 
-static bool answers(ask *q) {
+static bool answers(ask *q, err *e) {
     net_call_opts o = {.method = S("GET"), .timeout_ms = PROBE_MS};
     net_response r;
-    return call(q, &o, S("/healthz"), &r, NULL) == RC_OK;
+    return call(q, &o, S("/healthz"), &r, e) == RC_OK;
 }
 
 /* The files, behind the API, in this process. */
@@ -176,13 +178,11 @@ static rc find(const cli_args *a, ask_who who, ask *q, err *e) {
             return FAIL(e, RC_NOT_FOUND,
                         "the server of \"%.*s\" (process %" PRId64 ") has no API listener",
                         STR_ARG(dir), info.pid);
-        if (answers(q)) return RC_OK;
-        code =
-            FAIL(e, RC_IO, "the server of \"%.*s\" (process %" PRId64 ") does not answer at %.*s",
-                 STR_ARG(dir), info.pid, STR_ARG(info.url));
-        if (str_starts(info.url, S("https:")))
-            err_hint(e, "its certificate may not be for that name: --server https://NAME:PORT "
-                        "--ca FILE");
+        err silent = {0};
+        if (answers(q, &silent)) return RC_OK;
+        code = FAIL(e, RC_IO, "the server of \"%.*s\" (process %" PRId64 ") does not answer: %s",
+                    STR_ARG(dir), info.pid, silent.msg);
+        if (silent.hint[0]) err_hint(e, "%s", silent.hint);
         return code;
     }
     if (code != RC_NOT_FOUND) {
@@ -192,7 +192,7 @@ static rc find(const cli_args *a, ask_who who, ask *q, err *e) {
     if (who != ASK_SERVER_ONLY && is_dir(dir)) return open_files(q, dir, e);
     if (!cli_has(a, OPT_DATA_DIR) && !is_dir(dir)) {
         q->url = DEFAULT_URL;
-        if (answers(q)) return RC_OK;
+        if (answers(q, NULL)) return RC_OK;
     }
     if (is_dir(dir))
         code = FAIL(e, RC_NOT_FOUND, "no server runs on \"%.*s\"", STR_ARG(dir));

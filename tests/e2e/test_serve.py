@@ -274,6 +274,7 @@ class Access(ServeCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         done = server.command("status", check=False)  # the certificate is of no authority it knows
         self.assertEqual(done.returncode, 7)
+        self.assertIn(b"certificate", done.stderr.splitlines()[0])
         self.assertIn(b"--ca FILE", done.stderr)
 
 

@@ -296,6 +296,13 @@ static void tempo_traces(void **state) {
            "\"rootTraceName\":\"GET /\","
            "\"startTimeUnixNano\":\"100000000001\",\"durationMs\":500,\"durationNanos\":500000001,"
            "\"spanCount\":2...");
+    expect("/api/v2/search/tag/status/values", 200,
+           "{\"tagValues\":[{\"type\":\"keyword\",\"value\":\"error\"},"
+           "{\"type\":\"keyword\",\"value\":\"ok\"},"
+           "{\"type\":\"keyword\",\"value\":\"unset\"}]}");
+    expect("/api/search/tag/kind/values", 200,
+           "{\"tagValues\":[\"unspecified\",\"internal\",\"server\",\"client\",\"producer\","
+           "\"consumer\"]}");
     expect("/api/search?start=90&end=200&tags=service.name%3Ddb%20name%3Dquery&minDuration=400ms",
            200, "...\"matchedSpans\":1...");
     expect("/api/search?start=90&end=200&minDuration=2s", 200, "...{\"traces\":[],...");
