@@ -344,11 +344,25 @@ static rc groups_add(groups *g, const str *values, size_t labels, int64_t bucket
     return RC_OK;
 }
 
-static int64_t bucket_of(const log_count_by *by, int64_t time) {
-    if (by->step_ns <= 0) return by->origin_ns;
-    int64_t d = (int64_t)((uint64_t)time - (uint64_t)by->origin_ns) % by->step_ns;
-    if (d < 0) d += by->step_ns;
-    return time - d;
+/* Start and last nanosecond of the bucket that holds a time. Times lie anywhere in the range of
+ * int64, so no difference of two is taken; a bucket beyond its ends is cut there. */
+typedef struct bucket {
+    int64_t start, last;
+} bucket;
+
+static int64_t positive_rest(int64_t v, int64_t step) {
+    int64_t rest = v % step;
+    return rest < 0 ? rest + step : rest;
+}
+
+static bucket bucket_of(const log_count_by *by, int64_t time) {
+    int64_t step = by->step_ns;
+    if (step <= 0) return (bucket){by->origin_ns, INT64_MAX};
+    int64_t d = positive_rest(time, step) - positive_rest(by->origin_ns, step);
+    if (d < 0) d += step;
+    int64_t left = step - 1 - d;
+    return (bucket){time < INT64_MIN + d ? INT64_MIN : time - d,
+                    time > INT64_MAX - left ? INT64_MAX : time + left};
 }
 
 /* Counts rows whose labels are those of their resource: a histogram for each bucket. */
@@ -360,12 +374,12 @@ static rc count_by_resource(counting *x, groups *g, log_view *v, const uint64_t 
     uint64_t *hist = arena_try_new_n(&v->mem, uint64_t, nres);
     if (!code && !hist) code = NO_MEMORY(e);
     for (size_t from = lo; from < hi && !code;) {
-        int64_t bucket = bucket_of(x->by, (int64_t)lv_num(v->time, from));
+        bucket in = bucket_of(x->by, (int64_t)lv_num(v->time, from));
         size_t a = from + 1, to = hi;
         if (x->by->step_ns > 0) { /* the first row of a later bucket */
             while (a < to) {
                 size_t mid = (a + to) / 2;
-                if ((int64_t)lv_num(v->time, mid) - bucket < x->by->step_ns)
+                if ((int64_t)lv_num(v->time, mid) <= in.last)
                     a = mid + 1;
                 else
                     to = mid;
@@ -387,7 +401,7 @@ static rc count_by_resource(counting *x, groups *g, log_view *v, const uint64_t 
                 IGNORE(resource_label(&v->t->resources[r], x->by->labels[i], &v->mem,
                                       &g->scratch[i])); /* absent = "" */
             }
-            code = groups_add(g, g->scratch, labels, bucket, hist[r], 0, e);
+            code = groups_add(g, g->scratch, labels, in.start, hist[r], 0, e);
             arena_restore(&v->mem, mark);
             hist[r] = 0;
         }
@@ -458,11 +472,11 @@ static rc count_by_pair(counting *x, groups *g, lq_worker *w, log_view *v, const
     uint32_t *fill = arena_try_new_n(&v->mem, uint32_t, v->h->family_count);
     if (!code && (!count || !touched || !fill)) code = NO_MEMORY(e);
     size_t n = 0;
-    int64_t bucket = 0;
+    bucket in = {0};
     lb_kind no_kind = {0};
     for (size_t i = 0; !code && i <= hi; i++) {
         int64_t now = i < hi ? (int64_t)lv_num(v->time, i) : 0;
-        bool over = i == hi || (i > lo && x->by->step_ns > 0 && now - bucket >= x->by->step_ns);
+        bool over = i == hi || (i > lo && now > in.last);
         for (size_t k = 0; over && k < n && !code; k++) {
             arena_mark mark = arena_save(&w->tmp);
             no_kind.schema = 0;
@@ -472,13 +486,13 @@ static rc count_by_pair(counting *x, groups *g, lq_worker *w, log_view *v, const
                          .res = &v->t->resources[touched[k] / metas]};
             for (size_t l = 0; l < labels; l++)
                 g->scratch[l] = log_row_label(&r, x->by->labels[l], &w->tmp);
-            code = groups_add(g, g->scratch, labels, bucket, count[touched[k]], 0, e);
+            code = groups_add(g, g->scratch, labels, in.start, count[touched[k]], 0, e);
             arena_restore(&w->tmp, mark);
             count[touched[k]] = 0;
         }
         if (over) n = 0;
         if (i == hi || code) break;
-        if (i == lo || over) bucket = bucket_of(x->by, now);
+        if (i == lo || over) in = bucket_of(x->by, now);
         uint64_t f = lv_num(v->family, i);
         uint32_t rank = fill[f]++;
         if (i < lo || (bits && !bitset_has(bits, i))) continue;
@@ -517,7 +531,7 @@ static rc count_rows(counting *x, groups *g, lq_worker *w, log_view *v, const ui
             bytes = r.kind->skel.n - r.kind->slots;
             for (uint32_t c = 0; c < r.kind->slots; c++) bytes += r.cells[c].n;
         }
-        code = groups_add(g, g->scratch, labels, bucket_of(x->by, r.time), 1, bytes, e);
+        code = groups_add(g, g->scratch, labels, bucket_of(x->by, r.time).start, 1, bytes, e);
         arena_restore(&w->tmp, mark);
     }
     return code;
