@@ -134,20 +134,28 @@ static rc selector(api_call *c, size_t index, select_common *q, bool *ret_given,
     return code ? err_wrap(e, code, "invalid parameter \"match[]\"") : RC_OK;
 }
 
-/* Names of metrics are told as they are asked for. */
-static rc take_name(void *ctx, str name, uint64_t count, err *e) {
+/* Names of metrics are told as they are asked for: histograms and summaries as their parts. */
+static rc take_name(void *ctx, const metric_series *s, err *e) {
     intern *names = ctx;
     char plain[1024];
-    (void)count;
-    size_t n = MIN(name.n, sizeof(plain));
+    metric_kind kind = (metric_kind)s->info->kind;
+    bool histogram = kind == METRIC_HISTOGRAM || kind == METRIC_EXP_HISTOGRAM;
+    bool parts = histogram || kind == METRIC_SUMMARY;
+    const char *const ends[] = {histogram ? "_bucket" : "", "_count", "_sum"};
+    size_t n = MIN(s->info->name.n, sizeof(plain) - 8);
     for (size_t i = 0; i < n; i++) {
-        char ch = name.p[i];
+        char ch = s->info->name.p[i];
         bool ok =
             (ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z') || ch == ':';
         plain[i] = ok ? ch : '_';
     }
-    if (intern_put(names, str_make(plain, n)) != INTERN_NONE) return RC_OK;
-    return FAIL(e, RC_LIMIT, "too many names of metrics");
+    for (size_t i = 0; i < (parts ? ARRAY_LEN(ends) : 1); i++) {
+        str end = str_c(parts ? ends[i] : "");
+        if (end.n) memcpy(plain + n, end.p, end.n);
+        if (intern_put(names, str_make(plain, n + end.n)) == INTERN_NONE)
+            return FAIL(e, RC_LIMIT, "too many names of metrics");
+    }
+    return RC_OK;
 }
 
 static int by_text(const void *a, const void *b) {
@@ -158,7 +166,8 @@ static rc put_metric_names(api_call *c, const select_common *q, err *e) {
     intern names;
     intern_init(&names, "metric names", NAMES_MAX, 64 << 20);
     store *s = c->env->store;
-    rc code = s->ops->labels(s, SIGNAL_METRICS, S("__name__"), q, take_name, &names, &c->stats, e);
+    metric_select all = {.c = *q, .max_series = UINT32_MAX};
+    rc code = s->ops->metrics(s, &all, take_name, &names, &c->stats, e);
     str *sorted = arena_try_new_n(&c->mem, str, MAX(names.count, 1));
     if (!code && !sorted) code = FAIL(e, RC_LIMIT, "too many names of metrics");
     if (!code) {

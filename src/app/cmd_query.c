@@ -396,6 +396,30 @@ int cmd_query_logs(const cli_args *a) {
     return question_end(&x, code, &e);
 }
 
+/* A bare NAME that is a histogram or a summary has no values of its own. */
+static void tell_parts(question *x, str query) {
+    buf path;
+    const json_value *v;
+    if (cli_has(x->a, OPT_QUIET)) return;
+    buf_init(&path, PATH_BYTES_MAX);
+    buf_put(&path, S("/api/v1/metadata"));
+    ask_param(&path, "metric", query);
+    put_seconds(&path, "start", x->from_ns);
+    put_seconds(&path, "end", x->to_ns);
+    if (ask_json(&x->q, buf_str(&path), &v, NULL) == RC_OK) {
+        str type =
+            json_str(json_get(json_item(json_get(json_get(v, S("data")), query), 0), S("type")));
+        bool histogram = str_eq(type, S("histogram"));
+        if (histogram || str_eq(type, S("summary")))
+            fprintf(stderr, "faultline: it is a %.*s: ask for %.*s_count, %.*s_sum%s%.*s%s\n",
+                    STR_ARG(type), STR_ARG(query), STR_ARG(query),
+                    histogram ? ", or 'histogram_quantile(0.95, sum by (le) (rate("
+                              : " or the quantiles ",
+                    STR_ARG(query), histogram ? "_bucket[5m])))'" : "{quantile=...}");
+    }
+    buf_release(&path);
+}
+
 /* Is it a bare metric name, to which --by can be added? */
 static bool is_name(str s) {
     for (size_t i = 0; i < s.n; i++) {
@@ -407,19 +431,21 @@ static bool is_name(str s) {
     return s.n > 0;
 }
 
+/* OpenTelemetry's name as Prometheus has it. */
+static str plain_name(str name, arena *mem) {
+    char *p = arena_try_bytes(mem, name.n, 1);
+    for (size_t i = 0; p && i < name.n; i++) p[i] = name.p[i] == '.' ? '_' : name.p[i];
+    return p ? str_make(p, name.n) : STR_NONE;
+}
+
 /* A bare NAME with a step wider than PromQL's look-back is asked for its last value of each step:
  * else what lies between two looks is not seen. */
 static rc metric_query(const cli_args *a, int64_t step_ns, arena *mem, str *ret, err *e) {
     const str *by;
     size_t n = cli_all(a, OPT_BY, mem, &by);
     str text = a->operands[0];
-    if (is_name(text) && str_find_char(text, '.', 0) != STR_NPOS) {
-        /* OpenTelemetry's name as Prometheus has it. */
-        char *p = arena_try_bytes(mem, text.n, 1);
-        if (!p) return FAIL(e, RC_LIMIT, "the query is too long");
-        for (size_t i = 0; i < text.n; i++) p[i] = text.p[i] == '.' ? '_' : text.p[i];
-        text = str_make(p, text.n);
-    }
+    if (is_name(text)) text = plain_name(text, mem);
+    if (!text.p) return FAIL(e, RC_LIMIT, "the query is too long");
     bool wide = is_name(text) && step_ns > LOOK_BACK_NS;
     if (wide)
         text = str_fmt(mem, "last_over_time(%.*s[%" PRId64 "ms])", STR_ARG(text),
@@ -455,6 +481,9 @@ int cmd_query_metrics(const cli_args *a) {
         const json_value *v;
         code = ask_json(&x.q, buf_str(&x.path), &v, &e);
         if (code == RC_OK) code = put_answer(&x, v, "metrics", &e);
+        if (code == RC_OK && !x.json && is_name(a->operands[0]) &&
+            json_get(json_get(v, S("data")), S("result"))->count == 0)
+            tell_parts(&x, plain_name(a->operands[0], &x.q.mem));
     }
     return question_end(&x, code, &e);
 }

@@ -88,7 +88,7 @@
       "A bare NAME with --by is 'avg by (LABEL) (NAME)'. Values are looked for 5 minutes back "    \
       "from each step, as PromQL does; of a bare NAME over the whole step when that is longer.",   \
       "faultline query metrics process_cpu_seconds_total --since 1h\n"                             \
-      "faultline query metrics http_server_duration --by service_name\n"                           \
+      "faultline query metrics queue_depth --by service_name\n"                                    \
       "faultline query metrics 'sum by (job) (rate(http_requests_total[5m]))' --step 1m")          \
     X(TAIL, "tail", "[LOGQL]", TEXTS, 0, 1, "follow log records as they are stored",               \
       "Needs a running server. Ends with Ctrl-C.",                                                 \

@@ -571,6 +571,12 @@ class Asking(Filled):
         done = server.command("query", "metrics", "sum(queue_depth", check=False)
         self.assertEqual((done.returncode, len(done.stderr.splitlines())), (2, 1), done.stderr)
         self.assertEqual(server.command("query", "metrics", "nothing").stdout, b"no series\n")
+        done = server.command("query", "metrics", "latency")
+        self.assertIn(b"it is a histogram: ask for latency_count, latency_sum, or", done.stderr)
+        names = json.loads(server.request("GET", "/api/v1/label/__name__/values", listener="api")[2])["data"]
+        self.assertEqual(names, ["latency_bucket", "latency_count", "latency_sum", "queue_depth", "requests"])
+        for name in names:
+            self.assertNotIn(b"no series", server.command("query", "metrics", name).stdout, name)
 
     def test_tail(self):
         server = self.serve()
