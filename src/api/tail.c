@@ -39,7 +39,8 @@ typedef struct follower {
 
 typedef struct item {
     follower *f;
-    buf text; /* an event; empty (no maximum): the follower is new */
+    buf text;      /* an event; empty (no maximum): the follower is new */
+    uint64_t told; /* dropped batches that the event speaks of */
 } item;
 
 struct api_tail {
@@ -87,9 +88,13 @@ static uint64_t take_dropped(follower *f) {
     return atomic_exchange(&f->dropped, 0) + (lost > before ? lost - before : 0);
 }
 
-static void put_event(follower *f, const query_entry *en, size_t count, arena *tmp, buf *out) {
+/* The dropped batches that it speaks of. */
+static uint64_t put_event(follower *f, const query_entry *en, size_t count, arena *tmp, buf *out) {
     query_label *labels = arena_try_new_n(tmp, query_label, LABELS_MAX);
-    if (!labels) return;
+    if (!labels) {
+        atomic_fetch_add(&f->dropped, 1);
+        return 0;
+    }
     json_writer w;
     if (!f->ndjson) IGNORE(!buf_put(out, S("event: log\ndata: "))); /* full is seen by the caller */
     json_write_init(&w, out, 0);
@@ -102,6 +107,7 @@ static void put_event(follower *f, const query_entry *en, size_t count, arena *t
     if (dropped) json_write_kv_i64(&w, S("dropped_batches"), (int64_t)dropped);
     json_write_object_end(&w);
     IGNORE(!buf_put(out, f->ndjson ? S("\n") : S("\n\n")));
+    return dropped;
 }
 
 /* On a worker, one call at a time. */
@@ -120,11 +126,11 @@ static void on_batch(void *ctx, const log_batch *b) {
         it = mem_new(item);
         it->f = f;
         buf_init(&it->text, EVENT_MAX);
-        put_event(f, en, count, &tmp, &it->text);
+        it->told = put_event(f, en, count, &tmp, &it->text);
         atomic_fetch_add(&f->pending, 1);
         if (it->text.full || sys_queue_try_push(f->hub->queue, it) != RC_OK) {
             atomic_fetch_sub(&f->pending, 1);
-            atomic_fetch_add(&f->dropped, 1);
+            atomic_fetch_add(&f->dropped, it->told + 1);
             buf_release(&it->text);
             mem_free(it);
         }
@@ -145,11 +151,12 @@ static void end_follower(api_tail *t, follower *f) {
     atomic_fetch_sub(&t->count, 1);
 }
 
-static void write_to(api_tail *t, follower *f, str text) {
+/* dropped: what a client that gets it not, did not get. */
+static void write_to(api_tail *t, follower *f, str text, uint64_t dropped) {
     if (f->ended) return;
     rc c = net_stream_write(f->r, text);
     if (c == RC_AGAIN) {
-        atomic_fetch_add(&f->dropped, 1);
+        atomic_fetch_add(&f->dropped, dropped);
     } else if (c) {
         end_follower(t, f);
     }
@@ -162,11 +169,7 @@ static void tell_dropped(api_tail *t, follower *f) {
     if (dropped == 0) return;
     int n = snprintf(text, sizeof(text), "%s{\"streams\":[],\"dropped_batches\":%" PRIu64 "}%s",
                      f->ndjson ? "" : "event: log\ndata: ", dropped, f->ndjson ? "\n" : "\n\n");
-    rc c = net_stream_write(f->r, str_make(text, (size_t)n));
-    if (c == RC_AGAIN)
-        atomic_fetch_add(&f->dropped, dropped); /* again with the next beat */
-    else if (c)
-        end_follower(t, f);
+    write_to(t, f, str_make(text, (size_t)n), dropped); /* if not now, with the next beat */
 }
 
 static void take_item(api_tail *t, item *it) {
@@ -177,7 +180,7 @@ static void take_item(api_tail *t, item *it) {
         atomic_store(&f->lost_before, engine_tap_lost(t->env->engine));
         if (engine_tap_add(t->env->engine, on_batch, f, &f->tap, &e)) end_follower(t, f);
     } else {
-        write_to(t, f, buf_str(&it->text));
+        write_to(t, f, buf_str(&it->text), it->told + 1);
         buf_release(&it->text);
     }
     atomic_fetch_sub(&f->pending, 1);
@@ -193,7 +196,7 @@ static void look_after(api_tail *t) {
         follower *f = t->followers.v[i];
         if (!f->ended && *net_request_cancel(f->r)) end_follower(t, f);
         if (beat) tell_dropped(t, f);
-        if (!f->ended && beat) write_to(t, f, f->ndjson ? S("\n") : S(": keep-alive\n\n"));
+        if (!f->ended && beat) write_to(t, f, f->ndjson ? S("\n") : S(": keep-alive\n\n"), 0);
         if (f->ended && atomic_load(&f->pending) == 0) {
             follower_free(f);
         } else {
