@@ -29,7 +29,7 @@ static _Noreturn void die(const char *what, const err *e) {
     exit(1);
 }
 
-enum { IDS = 1000 };
+enum { IDS = 1000, IN_FLIGHT = 32 };
 static struct {
     uint8_t trace[IDS][16];
     char uuid[IDS][37];
@@ -63,6 +63,7 @@ static uint64_t load(store *s, const char *file, int copies) {
     rng g;
     rng_init(&g, 5);
     uint64_t records = 0;
+    size_t in_flight = 0;
     int64_t length = 0, first = 0;
     for (int copy = 0; copy < copies; copy++) {
         FILE *f = fopen(file, "rb");
@@ -97,12 +98,19 @@ static uint64_t load(store *s, const char *file, int copies) {
             t->logs.count = kept;
             records += kept;
             if (miner_batch(m, &t->logs, &e)) die("mining", &e);
+            /* Many in flight, so that commits are shared. */
             if (s->ops->append(s, t, on_ack, done)) die("append", NULL);
             void *p;
-            IGNORE(sys_queue_pop(done, &p)); /* never closed */
+            if (++in_flight == IN_FLIGHT) {
+                IGNORE(sys_queue_pop(done, &p)); /* never closed */
+                in_flight--;
+            }
         }
         fclose(f);
     }
+    void *p;
+    for (; in_flight; in_flight--) IGNORE(sys_queue_pop(done, &p)); /* never closed */
+    sys_queue_free(done);
     miner_free(m);
     return records;
 }
@@ -131,7 +139,8 @@ typedef struct question {
     line_op op;
     const char *text;
     const char *service;
-    bool trace, uuid, count, newest, level;
+    bool trace, uuid, count, newest;
+    const char *label;
     uint64_t limit;
     bool fresh;
     /* results */
@@ -154,7 +163,8 @@ static question all[] = {
      .text = "(GET|POST) /api/v1/\\w+/9\\d+ 50[03]"},
     {.name = "word, most rows, count", .text = "took", .count = true},
     {.name = "count per service and minute", .count = true},
-    {.name = "count per level and minute", .count = true, .level = true},
+    {.name = "count per level and minute", .count = true, .label = "level"},
+    {.name = "count per logger and minute", .count = true, .label = "logger"},
     {.name = "newest 100", .newest = true, .limit = 100},
     {.name = "newest 100 of a service with a word",
      .newest = true,
@@ -178,7 +188,7 @@ static void ask(store *s, question *x, size_t run) {
                           .order = x->newest ? SELECT_NEWEST_FIRST : SELECT_ANY},
                     .want = LOG_WANT_ATTRS | LOG_WANT_IDS};
     if (x->trace) q.trace_id = (str){(char *)known.trace[k], 16};
-    str labels[] = {x->level ? S("level") : S("service_name")};
+    str labels[] = {x->label ? str_c(x->label) : S("service_name")};
     log_count_by by = {.labels = labels, .label_count = 1, .step_ns = 60000000000};
     tally t = {0};
     select_stats st = {0};

@@ -54,7 +54,7 @@ typedef struct selecting {
     VEC(log_view *) views;
     VEC(uint32_t) view_rows; /* rows held of each */
     uint64_t seq;
-    uint64_t handed;
+    size_t blocks; /* looked at */
 } selecting;
 
 static uint64_t take(selecting *x, uint64_t want) {
@@ -134,7 +134,6 @@ static rc release_rows(selecting *x, size_t n, err *e) {
         log_batch_release(&b);
         for (size_t i = at; i < to; i++) unhold(x, x->held.v[i].view);
         at = to;
-        x->handed += code ? 0 : b.count;
     }
     return code;
 }
@@ -207,6 +206,7 @@ static rc select_block(void *ctx, unsigned worker, const block_ref *ref, select_
     const select_common *c = &x->q->c;
     bool ordered = c->order != SELECT_ANY;
     if (x->done) return RC_END;
+    if (ordered) x->blocks++;
     rc code = RC_OK;
     if (log_info_excludes(x->lq, &ref->info)) {
         stats->blocks_pruned++;
@@ -229,11 +229,7 @@ static rc select_block(void *ctx, unsigned worker, const block_ref *ref, select_
         }
     }
     if (ordered && !code) {
-        size_t next = 0; /* blocks are in order of the snapshot: the one behind this */
-        for (next = 0; next < snapshot_count(x->snap); next++) {
-            if (snapshot_at(x->snap, next) == ref) break;
-        }
-        next++;
+        size_t next = x->blocks; /* one worker: blocks come in the snapshot's order */
         code = settle(x, next < snapshot_count(x->snap) ? snapshot_at(x->snap, next) : NULL, e);
         if (!code && x->done) code = RC_END;
     }
@@ -511,28 +507,101 @@ static rc count_by_pair(counting *x, groups *g, lq_worker *w, log_view *v, const
     return code;
 }
 
-static rc count_rows(counting *x, groups *g, lq_worker *w, log_view *v, const uint64_t *bits,
-                     size_t lo, size_t hi, err *e) {
-    size_t labels = x->by->label_count;
-    rc code = RC_OK;
-    str *cells = arena_try_new_n(&v->mem, str, LB_CELLS_MAX);
-    if (!cells) return NO_MEMORY(e);
-    for (size_t i = lo; i < hi && !code; i++) {
-        if (bits) i = bitset_next(bits, hi, i);
-        if (i >= hi) break;
-        log_row r;
-        code = log_get_row(v, i, &r, cells, e);
-        if (code || !log_in_time(&x->q->c, r.time)) continue;
-        arena_mark mark = arena_save(&w->tmp);
-        for (size_t k = 0; k < labels; k++)
-            g->scratch[k] = log_row_label(&r, x->by->labels[k], &w->tmp);
-        uint64_t bytes = 0;
-        if (x->by->want_bytes) {
-            bytes = r.kind->skel.n - r.kind->slots;
-            for (uint32_t c = 0; c < r.kind->slots; c++) bytes += r.cells[c].n;
+/* What of a family's cells the labels (and the length of bodies) need. */
+typedef struct fam_need {
+    bool ready;
+    uint32_t count;
+    uint32_t *cell;
+    const lv_family *cols;
+} fam_need;
+
+static rc need_of(const counting *x, log_view *v, uint32_t f, fam_need *to, err *e) {
+    const lb_family *fam = &v->h->families[f];
+    const lb_kind *k = &v->t->kinds[fam->first_kind];
+    const lb_schema *s = &v->t->schemas[k->schema];
+    to->cell = arena_try_raw(&v->mem, (fam->cells + 1) * 4, 4);
+    if (!to->cell) return NO_MEMORY(e);
+    rc code = lv_need_cells(v, f, 0, x->by->want_bytes ? k->slots : 0, e);
+    for (uint32_t c = 0; c < k->slots && x->by->want_bytes; c++) to->cell[to->count++] = c;
+    for (uint32_t a = 0; a < s->count && !code; a++) {
+        bool named = false;
+        for (size_t i = 0; i < x->by->label_count && !named; i++)
+            named = label_is(x->by->labels[i], s->attrs[a].key);
+        if (!named) continue;
+        to->cell[to->count++] = k->slots + a;
+        code = lv_need_cells(v, f, k->slots + a, k->slots + a + 1, e);
+    }
+    lv_family *cols;
+    if (!code) code = lv_family_of(v, f, &cols, e);
+    if (code) return code;
+    to->cols = cols;
+    to->ready = true;
+    return RC_OK;
+}
+
+static rc count_row(const counting *x, groups *g, lq_worker *w, const log_row *r, err *e) {
+    arena_mark mark = arena_save(&w->tmp);
+    for (size_t k = 0; k < x->by->label_count; k++)
+        g->scratch[k] = log_row_label(r, x->by->labels[k], &w->tmp);
+    uint64_t bytes = 0;
+    if (x->by->want_bytes) {
+        bytes = r->kind->skel.n - r->kind->slots;
+        for (uint32_t c = 0; c < r->kind->slots; c++) bytes += r->cells[c].n;
+    }
+    rc code =
+        groups_add(g, g->scratch, x->by->label_count, bucket_of(x->by, r->time).start, 1, bytes, e);
+    arena_restore(&w->tmp, mark);
+    return code;
+}
+
+/* Row by row: labels that attributes or ids decide. */
+static rc count_rows1(counting *x, groups *g, lq_worker *w, log_view *v, const uint64_t *bits,
+                      size_t lo, size_t hi, err *e) {
+    const lb_header *h = v->h;
+    rc code = lv_need_res(v, e);
+    if (!code) code = lv_need_family(v, e);
+    if (!code) code = lv_need_time(v, e);
+    if (!code) code = lv_need_ids(v, e);
+    fam_need *need = arena_try_new_n(&v->mem, fam_need, h->family_count);
+    uint32_t *fill = arena_try_new_n(&v->mem, uint32_t, h->family_count);
+    uint32_t most = 1;
+    for (size_t f = 0; f < h->family_count; f++) most = MAX(most, h->families[f].cells);
+    str *cells = arena_try_new_n(&v->mem, str, most);
+    if (!code && (!need || !fill || !cells)) code = NO_MEMORY(e);
+    for (size_t i = 0; i < hi && !code; i++) {
+        uint64_t f = lv_num(v->family, i);
+        uint32_t rank = fill[f]++;
+        if (i < lo || (bits && !bitset_has(bits, i))) continue;
+        if (rank >= h->families[f].rows) return FAIL(e, RC_CORRUPT, "log block: rows of a family");
+        fam_need *n = &need[f];
+        if (!n->ready) {
+            code = need_of(x, v, (uint32_t)f, n, e);
+            if (code) break;
         }
-        code = groups_add(g, g->scratch, labels, bucket_of(x->by, r.time).start, 1, bytes, e);
-        arena_restore(&w->tmp, mark);
+        for (uint32_t c = 0; c < n->count; c++)
+            cells[n->cell[c]] = lv_column_at(&n->cols->cell[n->cell[c]], rank);
+        uint64_t member = n->cols->member ? lv_num(n->cols->member, rank) : 0;
+        log_row r = {.t = v->t,
+                     .kind = &v->t->kinds[h->families[f].first_kind + member],
+                     .meta = &v->t->metas[lv_column_at(&n->cols->meta, rank).n],
+                     .res = &v->t->resources[lv_num(v->res, i)],
+                     .time = (int64_t)lv_num(v->time, i),
+                     .ids = v->ids + v->id_at[i],
+                     .cells = cells,
+                     .bits = (uint8_t)lv_num(v->bits, i)};
+        code = count_row(x, g, w, &r, e);
+    }
+    return code;
+}
+
+static rc count_rows0(counting *x, groups *g, lq_worker *w, log_view *v, const uint64_t *bits,
+                      err *e) {
+    rc code = RC_OK;
+    for (size_t i = 0; i < v->n && !code; i++) {
+        if (bits && !bitset_has(bits, i)) continue;
+        log_row r;
+        code = log_get_row(v, i, &r, NULL, e);
+        if (!code && log_in_time(&x->q->c, r.time)) code = count_row(x, g, w, &r, e);
     }
     return code;
 }
@@ -559,7 +628,8 @@ static rc count_block(void *ctx, unsigned worker, const block_ref *ref, select_s
                  v.t->resource_count * v.t->meta_count <= PAIRS_MAX)
             code = count_by_pair(x, g, &x->workers[worker], &v, bits, lo, hi, e);
         else if (!code)
-            code = count_rows(x, g, &x->workers[worker], &v, bits, lo, hi, e);
+            code = v.level ? count_rows1(x, g, &x->workers[worker], &v, bits, lo, hi, e)
+                           : count_rows0(x, g, &x->workers[worker], &v, bits, e);
         stats->rows_matched += count;
     }
     lv_close(&v);

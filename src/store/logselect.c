@@ -255,9 +255,10 @@ static rc match1(log_view *v, lq_worker *w, uint64_t *bits, err *e) {
     const log_query *lq = w->lq;
     const lb_header *h = v->h;
     bool any, open;
+    if (!block_may_match(v, lq)) return RC_OK;
     uint8_t *res = judge_resources(lq, v->t, &v->mem, &any, &open);
     if (!res) return NO_MEMORY(e);
-    if (!any || !block_may_match(v, lq)) return RC_OK;
+    if (!any) return RC_OK;
     const uint64_t *only = NULL; /* rows with the ids asked for */
     rc code = RC_OK;
     if (lq->q->trace_id.n) {
