@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "net/server.h"
 
 #include <arpa/inet.h>
@@ -78,7 +79,9 @@ static inline str answer_body(str answer) {
 }
 
 static inline int answer_status(str answer) {
-    return str_starts(answer, S("HTTP/1.1 ")) ? atoi(answer.p + 9) : 0;
+    uint64_t status; /* three digits; the text ends without a NUL */
+    str digits = str_starts(answer, S("HTTP/1.1 ")) ? str_sub(answer, 9, 3) : STR_NONE;
+    return num_u64(digits, &status) ? (int)status : 0;
 }
 
 static inline str gzip_of(arena *out, str in, int level) {
