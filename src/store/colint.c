@@ -14,6 +14,11 @@
  *   RUNS    varint runs, piece: column of the values, column of lengths - 1
  *   BLOB    varint zigzag minimum, u8 width (1, 2, 4, 8), blob of (value - minimum) in that width:
  *           what repeats in longer patterns
+ * A long column may have points (col_points): enc | COL_POINTS and a piece follow, in it for each
+ * COL_STEP-th value but the first
+ *   HYBRID  varint low bits since the point before
+ *   DELTA   varint zigzag of the value - that of the point before (of the first value)
+ *   RUNS    varint runs that ended since the point before, varint values of the present run before
  * All arithmetic is modulo 2^64. Signed order decides the minimum.
  *
  * Choice. Level 0: constant, else FOR with whole bytes. Level 1: costs are computed from histograms
@@ -93,6 +98,14 @@ static bool put_head(buf *out, uint8_t enc, uint64_t min) {
     return buf_putc(out, (char)enc) && buf_varint(out, zigzag((int64_t)min));
 }
 
+/* The encoding with its points, when there are any. */
+static bool put_enc(buf *out, uint8_t enc, const buf *points) {
+    if (points->n == 0) return buf_putc(out, (char)enc);
+    return buf_putc(out, (char)(enc | COL_POINTS)) && col_put_piece(out, buf_str(points));
+}
+
+static bool is_point(const col_ctx *x, size_t i) { return x->points && i % COL_STEP == 0 && i > 0; }
+
 static bool put_for(col_ctx *x, buf *out, const uint64_t *v, size_t n, const int_stats *s,
                     bool whole) {
     unsigned bits = bits_of(s->max - s->min);
@@ -123,18 +136,28 @@ static bool put_hybrid(col_ctx *x, buf *out, const uint64_t *v, size_t n, uint64
     arena_mark m = arena_save(&x->mem);
     uint8_t *sym = arena_try_raw(&x->mem, n, 1);
     uint8_t *low = arena_try_raw(&x->mem, n * 8 + 16, 8);
-    bool ok = sym && low && put_head(out, I_HYBRID, min);
+    buf points;
+    buf_init(&points, out->max_bytes);
+    bool ok = sym && low;
     if (ok) {
         bit_writer w = {.p = low};
+        size_t last = 0;
         for (size_t i = 0; i < n; i++) {
             unsigned bits;
+            if (is_point(x, i)) {
+                size_t at = (size_t)(w.p - low) * 8 + w.held;
+                ok = ok && buf_varint(&points, at - last);
+                last = at;
+            }
             uint64_t d = v[i] - min;
             sym[i] = hybrid_symbol(d, &bits);
             if (bits) bits_put64(&w, d & col_mask(bits), bits);
         }
         size_t bytes = (size_t)(bits_end(&w) - low);
-        ok = ans_put(x, out, sym, n) && col_put_piece(out, (str){(const char *)low, bytes});
+        ok = ok && put_enc(out, I_HYBRID, &points) && buf_varint(out, zigzag((int64_t)min)) &&
+             ans_put(x, out, sym, n) && col_put_piece(out, (str){(const char *)low, bytes});
     }
+    buf_release(&points);
     arena_restore(&x->mem, m);
     return ok;
 }
@@ -164,15 +187,23 @@ static bool put_runs(col_ctx *x, buf *out, const uint64_t *v, size_t n, size_t r
     arena_mark m = arena_save(&x->mem);
     uint64_t *val = arena_try_raw(&x->mem, runs * sizeof *val, 8);
     uint64_t *len = arena_try_raw(&x->mem, runs * sizeof *len, 8);
-    bool ok = val && len && buf_putc(out, I_RUNS) && buf_varint(out, runs);
-    size_t k = 0;
+    buf points;
+    buf_init(&points, out->max_bytes);
+    bool ok = val && len;
+    size_t k = 0, last = 0;
     for (size_t i = 0, from = 0; ok && i < n; i++) {
+        if (is_point(x, i)) {
+            ok = buf_varint(&points, k - last) && buf_varint(&points, i - from);
+            last = k;
+        }
         if (i + 1 < n && v[i + 1] == v[i]) continue;
         val[k] = v[i];
         len[k++] = i - from;
         from = i + 1;
     }
-    ok = ok && col_x_put_u64_piece(x, out, val, runs) && col_x_put_u64(x, out, len, runs);
+    ok = ok && put_enc(out, I_RUNS, &points) && buf_varint(out, runs) &&
+         col_x_put_u64_piece(x, out, val, runs) && col_x_put_u64(x, out, len, runs);
+    buf_release(&points);
     arena_restore(&x->mem, m);
     return ok;
 }
@@ -196,7 +227,14 @@ static bool put_delta(col_ctx *x, buf *out, const uint64_t *v, size_t n) {
     arena_mark m = arena_save(&x->mem);
     uint64_t *d = arena_try_raw(&x->mem, n * sizeof *d, 8);
     if (d) deltas_of(v, n, d);
-    bool ok = d && put_head(out, I_DELTA, v[0]) && col_x_put_u64(x, out, d, n - 1);
+    buf points;
+    buf_init(&points, out->max_bytes);
+    bool ok = d != NULL;
+    for (size_t i = COL_STEP; ok && x->points && i < n; i += COL_STEP)
+        ok = buf_varint(&points, zigzag((int64_t)(v[i] - v[i - COL_STEP])));
+    ok = ok && put_enc(out, I_DELTA, &points) && buf_varint(out, zigzag((int64_t)v[0])) &&
+         col_x_put_u64(x, out, d, n - 1);
+    buf_release(&points);
     arena_restore(&x->mem, m);
     return ok;
 }
@@ -413,7 +451,9 @@ static rc get_runs(col_ctx *x, col_reader *r, size_t count, uint64_t *to, unsign
     return code;
 }
 
-static rc get_blob(col_ctx *x, col_reader *r, size_t count, uint64_t *to, err *e) {
+/* Decompressed whole, which is quick for what repeats; only what is asked for becomes numbers. */
+static rc blob_range(col_ctx *x, col_reader *r, size_t count, size_t from, size_t n, uint64_t *to,
+                     err *e) {
     uint64_t min = (uint64_t)unzigzag(col_varint(r));
     unsigned width = col_u8(r);
     str raw = col_rest(r);
@@ -421,9 +461,9 @@ static rc get_blob(col_ctx *x, col_reader *r, size_t count, uint64_t *to, err *e
     arena_mark m = arena_save(&x->mem);
     rc code = col_get_blob(x, raw, count * width, &x->mem, &raw, e);
     if (!code && raw.n != count * width) code = COL_DAMAGED(e, "count of values differs");
-    for (size_t i = 0; !code && i < count; i++) {
+    for (size_t i = 0; !code && i < n; i++) {
         uint64_t d = 0;
-        memcpy(&d, raw.p + i * width, width);
+        memcpy(&d, raw.p + (from + i) * width, width);
         to[i] = min + d;
     }
     arena_restore(&x->mem, m);
@@ -437,7 +477,8 @@ rc col_x_get_u64(col_ctx *x, str col, size_t count, uint64_t *to, unsigned depth
     uint8_t enc = col_u8(&r);
     uint64_t v;
     rc code;
-    switch (enc) {
+    if (enc & COL_POINTS) (void)col_piece(&r); /* where some values begin: all are read */
+    switch (enc & ~COL_POINTS) {
     case I_CONST:
         v = (uint64_t)unzigzag(col_varint(&r));
         if (r.bad) break;
@@ -464,9 +505,195 @@ rc col_x_get_u64(col_ctx *x, str col, size_t count, uint64_t *to, unsigned depth
     case I_RUNS:
         return get_runs(x, &r, count, to, depth, e);
     case I_BLOB:
-        return get_blob(x, &r, count, to, e);
+        return blob_range(x, &r, count, 0, count, to, e);
     default:
         return COL_DAMAGED(e, "unknown encoding of integers");
     }
     return COL_DAMAGED(e, "ends early");
+}
+
+/* ---- reading some ---- */
+
+static rc hybrid_range(col_ctx *x, col_reader *r, str points, size_t count, size_t from, size_t n,
+                       uint64_t *to, err *e) {
+    uint64_t min = (uint64_t)unzigzag(col_varint(r));
+    size_t first = points.n ? from - from % COL_STEP : 0, bit = 0;
+    col_reader pr = col_reader_of(points);
+    for (size_t k = 0; k < first / COL_STEP; k++) bit += col_varint(&pr);
+    arena_mark m = arena_save(&x->mem);
+    uint8_t *sym = arena_try_raw(&x->mem, from + n - first, 1);
+    if (!sym) return FAIL(e, RC_LIMIT, "column: no memory");
+    rc code =
+        ans_get_range(r, count, first, from + n - first, sym) ? RC_OK : COL_DAMAGED(e, "symbols");
+    str low = col_piece(r);
+    if (!code && (r->bad || pr.bad || bit > low.n * 8)) code = COL_DAMAGED(e, "low bits");
+    const uint8_t *p = (const uint8_t *)low.p, *end = p + low.n;
+    for (size_t i = first; !code && i < from + n; i++) {
+        unsigned s = sym[i - first], bits = s < 16 ? 0 : (s - 16) / 4 + 2;
+        if (bits > low.n * 8 - bit) {
+            code = COL_DAMAGED(e, "low bits end early");
+            break;
+        }
+        uint64_t top = (uint64_t)(4 | ((s - 16) & 3)) << bits;
+        if (i >= from) to[i - from] = min + (s < 16 ? s : top | bits_at(p, end, bit, bits));
+        bit += bits;
+    }
+    arena_restore(&x->mem, m);
+    return code;
+}
+
+static rc delta_range(col_ctx *x, col_reader *r, str points, size_t count, size_t from, size_t n,
+                      uint64_t *to, unsigned depth, err *e) {
+    uint64_t v = (uint64_t)unzigzag(col_varint(r));
+    size_t first = points.n ? from - from % COL_STEP : 0, more = from + n - 1 - first;
+    col_reader pr = col_reader_of(points);
+    for (size_t k = 0; k < first / COL_STEP; k++) v += (uint64_t)unzigzag(col_varint(&pr));
+    if (r->bad || pr.bad) return COL_DAMAGED(e, "points");
+    arena_mark m = arena_save(&x->mem);
+    uint64_t *d = arena_try_raw(&x->mem, more * 8 + 8, 8);
+    if (!d) return FAIL(e, RC_LIMIT, "column: no memory");
+    rc code =
+        more ? col_x_get_u64_range(x, col_rest(r), count - 1, first, more, d, depth + 1, e) : RC_OK;
+    if (!code && first == from) to[0] = v;
+    for (size_t i = 0; !code && i < more; i++) {
+        v += (uint64_t)unzigzag(d[i]);
+        if (first + i + 1 >= from) to[first + i + 1 - from] = v;
+    }
+    arena_restore(&x->mem, m);
+    return code;
+}
+
+static rc runs_range(col_ctx *x, col_reader *r, str points, size_t count, size_t from, size_t n,
+                     uint64_t *to, unsigned depth, err *e) {
+    uint64_t runs = col_varint(r);
+    str values = col_piece(r), lengths = col_rest(r);
+    size_t first = points.n ? from - from % COL_STEP : 0, run = 0, behind = 0, last;
+    col_reader pr = col_reader_of(points);
+    for (size_t k = 0; k < first / COL_STEP; k++) {
+        run += col_varint(&pr);
+        behind = col_varint(&pr);
+    }
+    if (r->bad || pr.bad || run >= runs || runs > count) return COL_DAMAGED(e, "points");
+    /* The last one that may be needed: a run has a value at least, and none begins behind the next
+     * point. */
+    last = run + (from + n - first);
+    size_t p = first / COL_STEP + 1, next = run;
+    for (; points.n && p <= col_points(count) && !pr.bad; p++) {
+        next += col_varint(&pr);
+        if (p * COL_STEP >= from + n) {
+            last = MIN(last, next);
+            break;
+        }
+        (void)col_varint(&pr);
+    }
+    last = MIN(last, (size_t)runs - 1);
+    if (last < run) return COL_DAMAGED(e, "points");
+    size_t some = last - run + 1;
+    arena_mark m = arena_save(&x->mem);
+    uint64_t *val = arena_try_raw(&x->mem, some * 16, 8);
+    if (!val) return FAIL(e, RC_LIMIT, "column: no memory");
+    uint64_t *len = val + some;
+    rc code = col_x_get_u64_range(x, values, (size_t)runs, run, some, val, depth + 1, e);
+    if (!code) code = col_x_get_u64_range(x, lengths, (size_t)runs, run, some, len, depth + 1, e);
+    size_t at = first, k = 0;
+    for (; !code && k < some && at < from + n; k++) {
+        if (len[k] >= count) code = COL_DAMAGED(e, "length of a run");
+        size_t left = k ? (size_t)len[k] + 1 : (size_t)len[k] + 1 - behind;
+        if (!code && k == 0 && behind > len[0]) code = COL_DAMAGED(e, "points");
+        for (; !code && left && at < from + n; left--, at++) {
+            if (at >= from) to[at - from] = val[k];
+        }
+    }
+    if (!code && at < from + n) code = COL_DAMAGED(e, "runs are too short");
+    arena_restore(&x->mem, m);
+    return code;
+}
+
+static rc symbols_range(col_ctx *x, col_reader *r, size_t count, size_t from, size_t n,
+                        uint64_t min, const uint64_t *dict, size_t dict_count, uint64_t *to,
+                        err *e) {
+    arena_mark m = arena_save(&x->mem);
+    uint8_t *sym = arena_try_raw(&x->mem, n, 1);
+    if (!sym) return FAIL(e, RC_LIMIT, "column: no memory");
+    rc code = ans_get_range(r, count, from, n, sym) ? RC_OK : COL_DAMAGED(e, "symbols");
+    for (size_t i = 0; !code && i < n; i++) {
+        if (!dict)
+            to[i] = min + sym[i];
+        else if (sym[i] < dict_count)
+            to[i] = dict[sym[i]];
+        else
+            code = COL_DAMAGED(e, "number of a value");
+    }
+    arena_restore(&x->mem, m);
+    return code;
+}
+
+static rc for_range(col_reader *r, size_t count, size_t from, size_t n, uint64_t *to, err *e) {
+    uint64_t min = (uint64_t)unzigzag(col_varint(r));
+    unsigned bits = col_u8(r);
+    str raw = col_rest(r);
+    if (r->bad || bits > 64 || raw.n < ((uint64_t)count * bits + 7) / 8)
+        return COL_DAMAGED(e, "packed bits");
+    const uint8_t *p = (const uint8_t *)raw.p, *end = p + raw.n;
+    for (size_t i = 0; i < n; i++)
+        to[i] = min + (bits ? bits_at(p, end, (from + i) * bits, bits) : 0);
+    return RC_OK;
+}
+
+rc col_x_get_u64_range(col_ctx *x, str col, size_t count, size_t from, size_t n, uint64_t *to,
+                       unsigned depth, err *e) {
+    MUST(count <= COL_VALUES_MAX && from <= count && n <= count - from);
+    if (depth > COL_DEPTH_MAX) return COL_DAMAGED(e, "nested too deep");
+    if (n == 0) return RC_OK;
+    col_reader r = col_reader_of(col);
+    uint8_t enc = col_u8(&r);
+    str points = STR_NONE;
+    if (enc & COL_POINTS) points = col_piece(&r);
+    uint64_t v, dict[DICT_MAX];
+    str piece;
+    rc code;
+    if (r.bad) return COL_DAMAGED(e, "ends early");
+    switch (enc & ~COL_POINTS) {
+    case I_CONST:
+        v = (uint64_t)unzigzag(col_varint(&r));
+        for (size_t i = 0; i < n; i++) to[i] = v;
+        return r.bad ? COL_DAMAGED(e, "ends early") : RC_OK;
+    case I_FOR:
+        return for_range(&r, count, from, n, to, e);
+    case I_BYTE:
+        v = (uint64_t)unzigzag(col_varint(&r));
+        return symbols_range(x, &r, count, from, n, v, NULL, 0, to, e);
+    case I_DICT:
+        v = col_varint(&r);
+        piece = col_piece(&r);
+        if (r.bad || v == 0 || v > DICT_MAX) return COL_DAMAGED(e, "dictionary");
+        code = col_x_get_u64(x, piece, (size_t)v, dict, depth + 1, e);
+        return code ? code : symbols_range(x, &r, count, from, n, 0, dict, (size_t)v, to, e);
+    case I_HYBRID:
+        return hybrid_range(x, &r, points, count, from, n, to, e);
+    case I_DELTA:
+        return delta_range(x, &r, points, count, from, n, to, depth, e);
+    case I_RUNS:
+        return runs_range(x, &r, points, count, from, n, to, depth, e);
+    case I_BLOB:
+        return blob_range(x, &r, count, from, n, to, e);
+    default:
+        return COL_DAMAGED(e, "unknown encoding of integers");
+    }
+}
+
+rc col_x_get_u64_at(col_ctx *x, str col, size_t count, const uint32_t *at, size_t m, uint64_t *to,
+                    unsigned depth, err *e) {
+    arena_mark mark = arena_save(&x->mem);
+    uint64_t *some = arena_try_raw(&x->mem, COL_STEP * 8, 8);
+    rc code = some ? RC_OK : FAIL(e, RC_LIMIT, "column: no memory");
+    for (size_t i = 0, k; i < m && !code; i = k) {
+        size_t step = at[i] / COL_STEP;
+        for (k = i + 1; k < m && at[k] / COL_STEP == step;) k++;
+        MUST(at[k - 1] < count && at[i] <= at[k - 1]);
+        code = col_x_get_u64_range(x, col, count, at[i], at[k - 1] - at[i] + 1, some, depth, e);
+        for (size_t j = i; j < k; j++) to[j] = some[at[j] - at[i]];
+    }
+    arena_restore(&x->mem, mark);
+    return code;
 }

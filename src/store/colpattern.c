@@ -14,9 +14,10 @@
  *     text                anything else: a column of texts
  * Texts beyond PATTERNS_MAX patterns, or with too many runs, are kept as they are.
  *
- * Format: varint patterns, piece: column of each text's pattern (patterns = kept as is),
- *     for each pattern   piece: its bytes with 0 for a field; for each field u8 kind, u8 width,
- *                        piece prefix, piece: column (text: of texts; else integers; several of
+ * Format: u8 encoding; with COL_POINTS a piece: for each stretch of COL_STEP texts, for each
+ * pattern and what has none, varint texts of it; varint patterns, piece: column of each text's
+ * pattern (patterns = kept as is), for each pattern   piece: its bytes with 0 for a field; for each
+ * field u8 kind, u8 width, piece prefix, piece: column (text: of texts; else integers; several of
  * them for more than 16 hexadecimal digits) column of texts that have no pattern A text with a byte
  * 0 has no pattern.
  *
@@ -230,7 +231,28 @@ static bool put_pattern(col_ctx *x, buf *out, const pattern *p, const str *v, si
     return ok;
 }
 
-bool pattern_put(col_ctx *x, buf *out, const str *v, size_t n, unsigned depth) {
+/* The encoding, with the points of a long column. ids: up to count. */
+static bool put_enc(const col_ctx *x, buf *out, uint8_t enc, const uint64_t *ids, size_t n,
+                    size_t count) {
+    if (!x->points || n <= COL_STEP) return buf_putc(out, (char)enc);
+    buf b;
+    buf_init(&b, out->max_bytes);
+    bool ok = true;
+    uint32_t rows[PATTERNS_MAX + 1] = {0};
+    for (size_t i = 0; ok && i < n; i++) {
+        rows[ids[i]]++;
+        if (i + 1 < n && (i + 1) % COL_STEP) continue;
+        for (size_t k = 0; ok && k <= count; k++) {
+            ok = buf_varint(&b, rows[k]);
+            rows[k] = 0;
+        }
+    }
+    ok = ok && buf_putc(out, (char)(enc | COL_POINTS)) && col_put_piece(out, buf_str(&b));
+    buf_release(&b);
+    return ok;
+}
+
+bool pattern_put(col_ctx *x, buf *out, uint8_t enc, const str *v, size_t n, unsigned depth) {
     arena_mark m = arena_save(&x->mem);
     pattern_set *s = arena_try_new(&x->mem, pattern_set);
     uint64_t *ids = arena_try_raw(&x->mem, n * sizeof *ids, 8);
@@ -248,7 +270,8 @@ bool pattern_put(col_ctx *x, buf *out, const str *v, size_t n, unsigned depth) {
     for (size_t i = 0; ok && others && i < n; i++) {
         if (ids[i] == PATTERNS_MAX) ids[i] = s->count;
     }
-    ok = ok && buf_varint(out, s->count) && col_x_put_u64_piece(x, out, ids, n);
+    ok = ok && put_enc(x, out, enc, ids, n, s->count) && buf_varint(out, s->count) &&
+         col_x_put_u64_piece(x, out, ids, n);
     for (uint32_t k = 0; ok && k < s->count; k++)
         ok = put_pattern(x, out, &s->p[k], v, n, ids, k, depth);
     ok = ok && col_x_put_texts(x, out, rest, others, depth + 1);
@@ -268,11 +291,20 @@ typedef struct got_field {
 typedef struct got_pattern {
     str sig;
     uint32_t rows, next, fields;
+    uint32_t total;     /* rows of the column; `rows` are wanted */
+    const uint32_t *at; /* which; NULL: all */
     got_field *field;
 } got_pattern;
 
-static rc get_field(col_ctx *x, col_reader *r, size_t rows, arena *mem, arena *tmp, got_field *f,
-                    unsigned depth, err *e) {
+static rc get_texts(col_ctx *x, str col, const got_pattern *p, arena *mem, str *to, unsigned depth,
+                    err *e) {
+    return p->at ? col_x_get_str_at(x, col, p->total, p->at, p->rows, mem, to, depth, e)
+                 : col_x_get_str(x, col, p->rows, mem, to, depth, e);
+}
+
+static rc get_field(col_ctx *x, col_reader *r, const got_pattern *p, arena *mem, arena *tmp,
+                    got_field *f, unsigned depth, err *e) {
+    size_t rows = p->rows;
     f->kind = col_u8(r);
     f->width = col_u8(r);
     f->prefix = col_piece(r);
@@ -283,7 +315,7 @@ static rc get_field(col_ctx *x, col_reader *r, size_t rows, arena *mem, arena *t
         if (!f->texts) return FAIL(e, RC_LIMIT, "column: no memory");
         str piece = col_piece(r);
         if (r->bad) return COL_DAMAGED(e, "field of a pattern");
-        return col_x_get_str(x, piece, rows, mem, f->texts, depth + 1, e);
+        return get_texts(x, piece, p, mem, f->texts, depth + 1, e);
     }
     bool hex = f->kind == F_HEX || f->kind == F_HEX_UPPER;
     if (f->width == 0 || f->width > (hex ? HEX_WIDTH_MAX : 19))
@@ -295,7 +327,10 @@ static rc get_field(col_ctx *x, col_reader *r, size_t rows, arena *mem, arena *t
         if (!f->num[k]) return FAIL(e, RC_LIMIT, "column: no memory");
         str piece = col_piece(r);
         if (r->bad) return COL_DAMAGED(e, "field of a pattern");
-        code = col_x_get_u64(x, piece, rows, f->num[k], depth + 1, e);
+        if (p->at)
+            code = col_x_get_u64_at(x, piece, p->total, p->at, rows, f->num[k], depth + 1, e);
+        else
+            code = col_x_get_u64(x, piece, rows, f->num[k], depth + 1, e);
         uint64_t above = hex ? col_mask((unsigned)MIN(step, f->width - at) * 4) : UINT64_MAX;
         for (size_t i = 0; !code && i < rows; i++) {
             if (f->num[k][i] > above) code = COL_DAMAGED(e, "a number is too wide");
@@ -389,37 +424,106 @@ static rc render(const got_pattern *p, size_t count, const uint64_t *ids, size_t
     return RC_OK;
 }
 
-rc pattern_get(col_ctx *x, col_reader *r, size_t n, arena *mem, str *to, unsigned depth, err *e) {
+/* Which pattern each wanted text has, and the how manyth of it it is. */
+static rc find_rows(col_ctx *x, str ids_col, str points, size_t n, const uint32_t *at, size_t m,
+                    size_t count, got_pattern *p, uint64_t *ids, arena *tmp, unsigned depth,
+                    err *e) {
+    size_t step_rows = points.n ? COL_STEP : n;
+    uint32_t *rank = arena_try_raw(tmp, m * 4 + 4, 4);
+    uint64_t *some = arena_try_raw(tmp, step_rows * 8, 8);
+    uint32_t *begin = arena_try_new_n(tmp, uint32_t, count + 1); /* of the stretch */
+    uint32_t *seen = arena_try_raw(tmp, (count + 1) * 4, 4);
+    if (!rank || !some || !begin || !seen) return FAIL(e, RC_LIMIT, "column: no memory");
+    col_reader pr = col_reader_of(points);
+    size_t steps = (n + step_rows - 1) / step_rows, i = 0;
+    rc code = RC_OK;
+    for (size_t s = 0; s < steps && !code; s++) {
+        size_t from = s * step_rows, k = i, end = MIN(n, from + step_rows);
+        while (k < m && at[k] < end) k++;
+        size_t read = !points.n ? n : k > i ? at[k - 1] + 1 - from : 0;
+        memcpy(seen, begin, (count + 1) * 4);
+        code = col_x_get_u64_range(x, ids_col, n, from, read, some, depth + 1, e);
+        for (size_t row = 0; row < read && !code; row++) {
+            if (some[row] > count) code = COL_DAMAGED(e, "number of a pattern");
+            if (!code && i < k && at[i] == from + row) {
+                ids[i] = some[row];
+                rank[i++] = seen[some[row]];
+            }
+            if (!code) seen[some[row]]++;
+        }
+        for (size_t c = 0; c <= count && !code; c++) {
+            uint64_t rows = points.n ? col_varint(&pr) : seen[c];
+            if (rows > n || pr.bad) code = COL_DAMAGED(e, "points");
+            begin[c] += (uint32_t)rows;
+        }
+    }
+    for (size_t c = 0; c <= count && !code; c++) {
+        uint32_t *mine = arena_try_raw(tmp, m * 4 + 4, 4);
+        if (!mine) return FAIL(e, RC_LIMIT, "column: no memory");
+        for (size_t k = 0; k < m; k++) {
+            if (ids[k] != c) continue;
+            if (rank[k] >= begin[c]) return COL_DAMAGED(e, "points");
+            mine[p[c].rows++] = rank[k];
+        }
+        p[c].at = mine;
+        p[c].total = begin[c];
+        if (begin[c] > n) return COL_DAMAGED(e, "points");
+    }
+    return code;
+}
+
+/* at NULL: all n. */
+static rc get_patterns(col_ctx *x, col_reader *r, str points, size_t n, const uint32_t *at,
+                       size_t m, arena *mem, arena *tmp, str *to, unsigned depth, err *e) {
     uint64_t count = col_varint(r);
     str piece = col_piece(r);
     if (r->bad || count > PATTERNS_MAX) return COL_DAMAGED(e, "patterns");
-    /* Decoding a nested column with mem == &x->mem would be cut off by a restore. */
-    arena tmp;
-    arena_init(&tmp, "patterns", COL_SCRATCH_MAX);
-    got_pattern *p = arena_try_new_n(&tmp, got_pattern, count + 1);
-    uint64_t *ids = arena_try_raw(&tmp, n * 8 + 8, 8);
-    uint32_t *next = arena_try_new_n(&tmp, uint32_t, count + 1);
+    got_pattern *p = arena_try_new_n(tmp, got_pattern, count + 1);
+    uint64_t *ids = arena_try_raw(tmp, m * 8 + 8, 8);
+    uint32_t *next = arena_try_new_n(tmp, uint32_t, count + 1);
     rc code = p && ids && next ? RC_OK : FAIL(e, RC_LIMIT, "column: no memory");
-    if (!code) code = col_x_get_u64(x, piece, n, ids, depth + 1, e);
-    for (size_t i = 0; !code && i < n; i++) {
-        if (ids[i] > count)
-            code = COL_DAMAGED(e, "number of a pattern");
-        else
-            p[ids[i]].rows++;
+    if (!code && at) {
+        code = find_rows(x, piece, points, n, at, m, count, p, ids, tmp, depth, e);
+    } else if (!code) {
+        code = col_x_get_u64(x, piece, n, ids, depth + 1, e);
+        for (size_t i = 0; !code && i < n; i++) {
+            if (ids[i] > count)
+                code = COL_DAMAGED(e, "number of a pattern");
+            else
+                p[ids[i]].rows++;
+        }
     }
     for (size_t k = 0; !code && k < count; k++) {
         p[k].sig = col_piece(r);
         if (r->bad || p[k].sig.n > SIG_MAX) code = COL_DAMAGED(e, "pattern");
         for (size_t i = 0; !code && i < p[k].sig.n; i++) p[k].fields += p[k].sig.p[i] == 0;
-        if (!code) p[k].field = arena_try_new_n(&tmp, got_field, p[k].fields);
+        if (!code) p[k].field = arena_try_new_n(tmp, got_field, p[k].fields);
         if (!code && !p[k].field) code = FAIL(e, RC_LIMIT, "column: no memory");
         for (size_t f = 0; !code && f < p[k].fields; f++)
-            code = get_field(x, r, p[k].rows, mem, &tmp, &p[k].field[f], depth, e);
+            code = get_field(x, r, &p[k], mem, tmp, &p[k].field[f], depth, e);
     }
-    str *rest = code ? NULL : arena_try_raw(&tmp, p[count].rows * sizeof *rest + 16, 16);
+    str *rest = code ? NULL : arena_try_raw(tmp, p[count].rows * sizeof *rest + 16, 16);
     if (!code && !rest) code = FAIL(e, RC_LIMIT, "column: no memory");
-    if (!code) code = col_x_get_str(x, col_rest(r), p[count].rows, mem, rest, depth + 1, e);
-    if (!code) code = render(p, count, ids, n, next, rest, mem, to, e);
+    if (!code) code = get_texts(x, col_rest(r), &p[count], mem, rest, depth + 1, e);
+    if (!code) code = render(p, count, ids, m, next, rest, mem, to, e);
+    return code;
+}
+
+rc pattern_get(col_ctx *x, col_reader *r, size_t n, arena *mem, str *to, unsigned depth, err *e) {
+    /* Decoding a nested column with mem == &x->mem would be cut off by a restore. */
+    arena tmp;
+    arena_init(&tmp, "patterns", COL_SCRATCH_MAX);
+    rc code = get_patterns(x, r, STR_NONE, n, NULL, n, mem, &tmp, to, depth, e);
+    arena_release(&tmp);
+    return code;
+}
+
+rc pattern_get_at(col_ctx *x, col_reader *r, str points, size_t n, const uint32_t *at, size_t m,
+                  arena *mem, str *to, unsigned depth, err *e) {
+    MUST(m > 0 && mem != &x->mem);
+    arena tmp;
+    arena_init(&tmp, "patterns", COL_SCRATCH_MAX);
+    rc code = get_patterns(x, r, points, n, at, m, mem, &tmp, to, depth, e);
     arena_release(&tmp);
     return code;
 }

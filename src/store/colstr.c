@@ -3,11 +3,18 @@
  * Format: u8 encoding, then
  *   CONST    the text (to the end)
  *   PLAIN    u8 length of each (255: a varint in `long` instead), piece `long`, the texts one
- * behind the other (to the end): level 0, cheap to write and to search DICT     varint distinct,
- * piece: column of the distinct texts by frequency, column of their numbers TEXT     piece: column
- * of the lengths, blob of the texts PATTERN  colpattern.c RECENT   varint new texts, piece: column
- * of the new texts in order of first sight, column of ages: 0 = the next new text, k = the k-th
- * latest of the new ones so far
+ *            behind the other (to the end): level 0, cheap to write and to search
+ *   DICT     varint distinct, piece: column of the distinct texts by frequency, column of their
+ *            numbers
+ *   TEXT     piece: column of the lengths, blob of the texts
+ *   PATTERN  colpattern.c
+ *   RECENT   varint new texts, piece: column of the new texts in order of first sight, column of
+ *            ages: 0 = the next new text, k = the k-th latest of the new ones so far
+ * A long column may have points: enc | COL_POINTS and a piece follow, in it
+ *   TEXT     varint values of a chunk (a multiple of COL_STEP); instead of the one blob there is a
+ *            piece with a blob for each chunk
+ *   PATTERN  colpattern.c
+ *   RECENT   for each COL_STEP-th value but the first varint new texts since the point before
  *
  * Choice. Level 0: constant, else PLAIN. Level 1: constant; DICT when there are few distinct texts;
  * RECENT when texts come back soon: new texts are encoded first, and what their bytes are on
@@ -18,6 +25,7 @@
 #include "base/map.h"
 
 enum { S_CONST = 0, S_PLAIN, S_DICT, S_TEXT, S_PATTERN, S_RECENT };
+enum { CHUNK_BYTES = 64 << 10, TEXT_BYTES_MAX = 512 << 20 };
 enum { LONG = 255, DICT_TEXTS_MAX = 1 << 16, TRIAL = 1024, SMALL = 8 };
 
 static bool put_plain(buf *out, const str *v, size_t n, size_t bytes) {
@@ -43,6 +51,26 @@ static bool put_plain(buf *out, const str *v, size_t n, size_t bytes) {
     return true;
 }
 
+/* Chunks of whole steps with about CHUNK_BYTES each, so that one text costs one of them. */
+static bool put_chunks(col_ctx *x, buf *out, const str *v, size_t n, const uint64_t *len,
+                       const char *all, size_t bytes) {
+    size_t steps = MAX(CHUNK_BYTES / (bytes / n * COL_STEP + 1), (size_t)1);
+    size_t rows = steps * COL_STEP, at = 0;
+    buf b;
+    buf_init(&b, out->max_bytes);
+    bool ok = buf_putc(out, (char)(S_TEXT | COL_POINTS)) && buf_varint(&b, rows) &&
+              col_put_piece(out, buf_str(&b)) && col_x_put_u64_piece(x, out, len, n);
+    for (size_t i = 0; ok && i < n; i += rows) {
+        size_t part = 0;
+        for (size_t k = i; k < MIN(n, i + rows); k++) part += v[k].n;
+        buf_reset(&b);
+        ok = col_put_blob(x, &b, (str){all + at, part}) && col_put_piece(out, buf_str(&b));
+        at += part;
+    }
+    buf_release(&b);
+    return ok;
+}
+
 static bool put_text(col_ctx *x, buf *out, const str *v, size_t n, size_t bytes) {
     arena_mark m = arena_save(&x->mem);
     uint64_t *len = arena_try_raw(&x->mem, n * sizeof *len, 8);
@@ -53,8 +81,11 @@ static bool put_text(col_ctx *x, buf *out, const str *v, size_t n, size_t bytes)
         if (v[i].n) memcpy(p, v[i].p, v[i].n);
         p += v[i].n;
     }
-    ok = ok && buf_putc(out, S_TEXT) && col_x_put_u64_piece(x, out, len, n) &&
-         col_put_blob(x, out, (str){all, bytes});
+    if (x->points && n > COL_STEP && bytes > CHUNK_BYTES)
+        ok = ok && put_chunks(x, out, v, n, len, all, bytes);
+    else
+        ok = ok && buf_putc(out, S_TEXT) && col_x_put_u64_piece(x, out, len, n) &&
+             col_put_blob(x, out, (str){all, bytes});
     arena_restore(&x->mem, m);
     return ok;
 }
@@ -136,16 +167,16 @@ static bool put_values(col_ctx *x, buf *out, const str *v, size_t n, unsigned de
         buf a, b;
         buf_init(&a, out->max_bytes);
         buf_init(&b, out->max_bytes);
-        bool ok =
-            pattern_put(x, &a, part, TRIAL, depth) && put_text(x, &b, part, TRIAL, part_bytes);
+        bool ok = pattern_put(x, &a, S_PATTERN, part, TRIAL, depth) &&
+                  put_text(x, &b, part, TRIAL, part_bytes);
         bool pattern = a.n < b.n;
         buf_release(&a);
         buf_release(&b);
         if (!ok) return false;
         if (!pattern) return put_text(x, out, v, n, bytes);
-        return buf_putc(out, S_PATTERN) && pattern_put(x, out, v, n, depth);
+        return pattern_put(x, out, S_PATTERN, v, n, depth);
     }
-    if (!buf_putc(out, S_PATTERN) || !pattern_put(x, out, v, n, depth)) return false;
+    if (!pattern_put(x, out, S_PATTERN, v, n, depth)) return false;
     buf b;
     buf_init(&b, out->max_bytes);
     bool ok = put_text(x, &b, v, n, bytes);
@@ -173,6 +204,24 @@ static size_t ages_of(const uint32_t *ids, size_t n, uint64_t *ages) {
     return ans_cost(hist, n) + (size_t)(low / 8) + 8;
 }
 
+static bool put_recent_enc(const col_ctx *x, buf *out, const uint64_t *ages, size_t n) {
+    if (!x->points || n <= COL_STEP) return buf_putc(out, S_RECENT);
+    buf b;
+    buf_init(&b, out->max_bytes);
+    bool ok = true;
+    size_t fresh = 0;
+    for (size_t i = 0; ok && i < n; i++) {
+        if (i && i % COL_STEP == 0) {
+            ok = buf_varint(&b, fresh);
+            fresh = 0;
+        }
+        fresh += ages[i] == 0;
+    }
+    ok = ok && buf_putc(out, (char)(S_RECENT | COL_POINTS)) && col_put_piece(out, buf_str(&b));
+    buf_release(&b);
+    return ok;
+}
+
 static bool put_recent(col_ctx *x, buf *out, const str *v, const uint32_t *ids, size_t n,
                        const str *distinct, size_t count, unsigned depth) {
     arena_mark m = arena_save(&x->mem);
@@ -183,7 +232,7 @@ static bool put_recent(col_ctx *x, buf *out, const str *v, const uint32_t *ids, 
     if (ok) {
         size_t cost = ages_of(ids, n, ages), saved = fresh.n * (n - count) / count;
         if (cost < saved)
-            ok = buf_putc(out, S_RECENT) && buf_varint(out, count) &&
+            ok = put_recent_enc(x, out, ages, n) && buf_varint(out, count) &&
                  col_put_piece(out, buf_str(&fresh)) && col_x_put_u64(x, out, ages, n);
         else
             ok = put_values(x, out, v, n, depth);
@@ -244,11 +293,41 @@ static rc get_plain(col_reader *r, size_t count, str *to, err *e) {
     return at == all.n ? RC_OK : COL_DAMAGED(e, "texts are longer than their lengths say");
 }
 
-enum { TEXT_BYTES_MAX = 512 << 20 };
+/* All texts one behind the other, from a blob for each chunk of `rows` texts. */
+static rc get_chunks(col_ctx *x, str raw, size_t rows, const uint64_t *len, size_t count,
+                     arena *mem, str *ret, err *e) {
+    col_reader r = col_reader_of(raw);
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (len[i] > TEXT_BYTES_MAX - total) return COL_DAMAGED(e, "length of a text");
+        total += (size_t)len[i];
+    }
+    char *all = arena_try_raw(mem, total + 1, 1);
+    if (!all) return FAIL(e, RC_LIMIT, "column: no memory");
+    for (size_t i = 0; i < count; i += rows) {
+        str part, piece = col_piece(&r);
+        arena_mark m = arena_save(&x->mem);
+        rc code = col_get_blob(x, piece, total - at, &x->mem, &part, e);
+        if (!code && part.n) memcpy(all + at, part.p, part.n);
+        if (!code) at += part.n;
+        arena_restore(&x->mem, m);
+        if (code) return code;
+    }
+    *ret = (str){all, at};
+    return r.bad || col_left(&r) ? COL_DAMAGED(e, "chunks of texts") : RC_OK;
+}
 
-static rc get_text(col_ctx *x, col_reader *r, size_t count, arena *mem, str *to, unsigned depth,
-                   err *e) {
+/* Values of a chunk: 0 when the points are damaged. */
+static size_t chunk_rows(str points) {
+    col_reader r = col_reader_of(points);
+    uint64_t rows = col_varint(&r);
+    return r.bad || rows == 0 || rows % COL_STEP || rows > COL_VALUES_MAX ? 0 : (size_t)rows;
+}
+
+static rc get_text(col_ctx *x, col_reader *r, str points, size_t count, arena *mem, str *to,
+                   unsigned depth, err *e) {
     str piece = col_piece(r), raw = col_rest(r);
+    if (points.n && chunk_rows(points) == 0) return COL_DAMAGED(e, "points");
     if (r->bad) return COL_DAMAGED(e, "ends early");
     arena_mark m = arena_save(&x->mem);
     bool own = mem != &x->mem;
@@ -256,7 +335,10 @@ static rc get_text(col_ctx *x, col_reader *r, size_t count, arena *mem, str *to,
     if (!len) return FAIL(e, RC_LIMIT, "column: no memory");
     rc code = col_x_get_u64(x, piece, count, len, depth + 1, e);
     str all = STR_NONE;
-    if (!code) code = col_get_blob(x, raw, TEXT_BYTES_MAX, mem, &all, e);
+    if (!code && points.n)
+        code = get_chunks(x, raw, chunk_rows(points), len, count, mem, &all, e);
+    else if (!code)
+        code = col_get_blob(x, raw, TEXT_BYTES_MAX, mem, &all, e);
     size_t at = 0;
     for (size_t i = 0; !code && i < count; i++) {
         if (len[i] > all.n - at) {
@@ -324,8 +406,10 @@ rc col_x_get_str(col_ctx *x, str col, size_t count, arena *mem, str *to, unsigne
     if (depth > COL_DEPTH_MAX) return COL_DAMAGED(e, "nested too deep");
     col_reader r = col_reader_of(col);
     uint8_t enc = col_u8(&r);
+    str points = STR_NONE;
+    if (enc & COL_POINTS) points = col_piece(&r);
     if (r.bad) return COL_DAMAGED(e, "empty");
-    switch (enc) {
+    switch (enc & ~COL_POINTS) {
     case S_CONST: {
         str one = col_rest(&r);
         for (size_t i = 0; i < count; i++) to[i] = one;
@@ -336,11 +420,155 @@ rc col_x_get_str(col_ctx *x, str col, size_t count, arena *mem, str *to, unsigne
     case S_DICT:
         return get_dict(x, &r, count, mem, to, depth, e);
     case S_TEXT:
-        return get_text(x, &r, count, mem, to, depth, e);
+        return get_text(x, &r, points, count, mem, to, depth, e);
     case S_PATTERN:
         return pattern_get(x, &r, count, mem, to, depth, e);
     case S_RECENT:
         return get_recent(x, &r, count, mem, to, depth, e);
+    default:
+        return COL_DAMAGED(e, "unknown encoding of texts");
+    }
+}
+
+/* ---- reading some ---- */
+
+static rc text_at(col_ctx *x, col_reader *r, str points, size_t count, const uint32_t *at, size_t m,
+                  arena *mem, str *to, unsigned depth, err *e) {
+    str piece = col_piece(r);
+    size_t rows = points.n ? chunk_rows(points) : count;
+    if (r->bad || rows == 0) return COL_DAMAGED(e, "points");
+    size_t chunk = 0;
+    rc code = RC_OK;
+    for (size_t i = 0, k; i < m && !code; i = k) {
+        size_t from = at[i] - at[i] % rows, last = 0;
+        for (k = i + 1; k < m && at[k] - from < rows;) k++;
+        last = at[k - 1];
+        str raw = STR_NONE, all = STR_NONE;
+        if (points.n) {
+            for (; chunk <= from / rows; chunk++) raw = col_piece(r);
+        } else {
+            raw = col_rest(r);
+        }
+        if (r->bad) return COL_DAMAGED(e, "chunks of texts");
+        arena_mark mark = arena_save(&x->mem);
+        uint64_t *len = arena_try_raw(&x->mem, (last + 1 - from) * 8, 8);
+        if (!len) return FAIL(e, RC_LIMIT, "column: no memory");
+        code = col_x_get_u64_range(x, piece, count, from, last + 1 - from, len, depth + 1, e);
+        if (!code) code = col_get_blob(x, raw, TEXT_BYTES_MAX, mem, &all, e);
+        size_t begin = 0;
+        for (size_t row = from, j = i; !code && row <= last; row++) {
+            if (len[row - from] > all.n - begin) {
+                code = COL_DAMAGED(e, "length of a text");
+                break;
+            }
+            size_t n = (size_t)len[row - from];
+            if (at[j] == row) to[j++] = (str){all.p ? all.p + begin : NULL, n};
+            begin += n;
+        }
+        arena_restore(&x->mem, mark);
+    }
+    return code;
+}
+
+/* Texts by number, in any order. */
+static rc some_texts(col_ctx *x, str col, size_t count, const uint64_t *ids, size_t m, arena *mem,
+                     str *to, unsigned depth, err *e) {
+    rc code = RC_OK;
+    for (size_t i = 0; i < m && !code; i++) {
+        if (ids[i] >= count) return COL_DAMAGED(e, "number of a text");
+        uint32_t one = (uint32_t)ids[i];
+        size_t k = 0;
+        while (k < i && ids[k] != ids[i]) k++;
+        if (k < i)
+            to[i] = to[k];
+        else
+            code = col_x_get_str_at(x, col, count, &one, 1, mem, &to[i], depth + 1, e);
+    }
+    return code;
+}
+
+static rc dict_at(col_ctx *x, col_reader *r, size_t count, const uint32_t *at, size_t m, arena *mem,
+                  str *to, unsigned depth, err *e) {
+    uint64_t n = col_varint(r);
+    str piece = col_piece(r);
+    if (r->bad || n == 0 || n > count) return COL_DAMAGED(e, "dictionary");
+    arena_mark mark = arena_save(&x->mem);
+    uint64_t *ids = arena_try_raw(&x->mem, m * sizeof *ids, 8);
+    if (!ids) return FAIL(e, RC_LIMIT, "column: no memory");
+    rc code = col_x_get_u64_at(x, col_rest(r), count, at, m, ids, depth + 1, e);
+    if (!code) code = some_texts(x, piece, (size_t)n, ids, m, mem, to, depth, e);
+    arena_restore(&x->mem, mark);
+    return code;
+}
+
+static rc recent_at(col_ctx *x, col_reader *r, str points, size_t count, const uint32_t *at,
+                    size_t m, arena *mem, str *to, unsigned depth, err *e) {
+    uint64_t n = col_varint(r);
+    str piece = col_piece(r), ages = col_rest(r);
+    if (r->bad || n == 0 || n > count) return COL_DAMAGED(e, "new texts");
+    arena_mark mark = arena_save(&x->mem);
+    uint64_t *ids = arena_try_raw(&x->mem, m * sizeof *ids, 8);
+    size_t step_rows = points.n ? COL_STEP : count, next = 0, step = 0;
+    uint64_t *age = arena_try_raw(&x->mem, step_rows * sizeof *age, 8);
+    if (!ids || !age) return FAIL(e, RC_LIMIT, "column: no memory");
+    col_reader pr = col_reader_of(points);
+    rc code = RC_OK;
+    for (size_t i = 0, k; i < m && !code; i = k) {
+        for (; step < at[i] / step_rows; step++) next += col_varint(&pr);
+        size_t from = step * step_rows, seen = next;
+        for (k = i + 1; k < m && at[k] - from < step_rows;) k++;
+        size_t last = at[k - 1];
+        code = pr.bad
+                   ? COL_DAMAGED(e, "points")
+                   : col_x_get_u64_range(x, ages, count, from, last + 1 - from, age, depth + 1, e);
+        for (size_t row = from, j = i; !code && row <= last; row++) {
+            uint64_t a = age[row - from];
+            if (a > seen) code = COL_DAMAGED(e, "age of a text");
+            if (at[j] == row) ids[j++] = seen - a;
+            seen += a == 0;
+        }
+    }
+    if (!code) code = some_texts(x, piece, (size_t)n, ids, m, mem, to, depth, e);
+    arena_restore(&x->mem, mark);
+    return code;
+}
+
+static rc plain_at(col_reader *r, size_t count, const uint32_t *at, size_t m, arena *mem, str *to,
+                   err *e) {
+    str *all = arena_try_raw(mem, count * sizeof *all, 16);
+    if (!all) return FAIL(e, RC_LIMIT, "column: no memory");
+    rc code = get_plain(r, count, all, e);
+    for (size_t i = 0; i < m && !code; i++) to[i] = all[at[i]];
+    return code;
+}
+
+rc col_x_get_str_at(col_ctx *x, str col, size_t count, const uint32_t *at, size_t m, arena *mem,
+                    str *to, unsigned depth, err *e) {
+    MUST(count <= COL_VALUES_MAX && mem != &x->mem);
+    if (m == 0) return RC_OK;
+    MUST(at[m - 1] < count);
+    if (depth > COL_DEPTH_MAX) return COL_DAMAGED(e, "nested too deep");
+    col_reader r = col_reader_of(col);
+    uint8_t enc = col_u8(&r);
+    str points = STR_NONE;
+    if (enc & COL_POINTS) points = col_piece(&r);
+    if (r.bad) return COL_DAMAGED(e, "empty");
+    switch (enc & ~COL_POINTS) {
+    case S_CONST: {
+        str one = col_rest(&r);
+        for (size_t i = 0; i < m; i++) to[i] = one;
+        return RC_OK;
+    }
+    case S_PLAIN:
+        return plain_at(&r, count, at, m, mem, to, e);
+    case S_DICT:
+        return dict_at(x, &r, count, at, m, mem, to, depth, e);
+    case S_TEXT:
+        return text_at(x, &r, points, count, at, m, mem, to, depth, e);
+    case S_PATTERN:
+        return pattern_get_at(x, &r, points, count, at, m, mem, to, depth, e);
+    case S_RECENT:
+        return recent_at(x, &r, points, count, at, m, mem, to, depth, e);
     default:
         return COL_DAMAGED(e, "unknown encoding of texts");
     }

@@ -9,6 +9,11 @@
 
 enum { COL_DEPTH_MAX = 16, COL_VALUES_MAX = 1 << 24 };
 
+/* A long column written with col_ctx.points has points: it can be read from each COL_STEP-th value
+ * on. COL_POINTS in the byte of the encoding says that a piece of them follows. */
+enum { COL_STEP = 2048, COL_POINTS = 0x80 };
+static inline size_t col_points(size_t count) { return count ? (count - 1) / COL_STEP : 0; }
+
 /* --- reading: nothing is read beyond `end`; a short text sets `bad`, and what is read is 0 --- */
 typedef struct col_reader {
     const uint8_t *p, *end;
@@ -116,6 +121,7 @@ typedef struct col_ctx {
     arena mem;
     void *cctx, *dctx; /* ZSTD_CCtx, ZSTD_DCtx */
     int level;         /* 0 fast, 1 small */
+    bool points;       /* write points */
     bool no_zstd;      /* the caller compresses what several columns make */
     unsigned nested;   /* integer columns being written around the present one */
 } col_ctx;
@@ -131,6 +137,8 @@ MUST_CHECK bool ans_put(col_ctx *x, buf *out, const uint8_t *sym, size_t count);
 size_t ans_cost(const uint32_t hist[256], size_t count);
 /* False on damage. Takes what it needs from r. */
 MUST_CHECK bool ans_get(col_reader *r, size_t count, uint8_t *to);
+/* Symbols from .. from + n - 1 of count. */
+MUST_CHECK bool ans_get_range(col_reader *r, size_t count, size_t from, size_t n, uint8_t *to);
 
 /* --- numbers as a symbol (entropy coded) and low bits: values below 16 are symbols, larger ones
  * have exponent and two leading bits in the symbol --- */
@@ -161,13 +169,28 @@ MUST_CHECK bool col_x_put_str(col_ctx *x, buf *out, const str *v, size_t count);
 MUST_CHECK rc col_x_get_str(col_ctx *x, str col, size_t count, arena *mem, str *to, unsigned depth,
                             err *e);
 
+/* Some values of a column of count: from .. from + n - 1, or those at[0] < at[1] < ... < at[m - 1].
+ * Costs about COL_STEP values for each stretch of COL_STEP values that is touched, when the column
+ * has points; else the whole column. mem is not &x->mem. */
+MUST_CHECK rc col_x_get_u64_range(col_ctx *x, str col, size_t count, size_t from, size_t n,
+                                  uint64_t *to, unsigned depth, err *e);
+MUST_CHECK rc col_x_get_u64_at(col_ctx *x, str col, size_t count, const uint32_t *at, size_t m,
+                               uint64_t *to, unsigned depth, err *e);
+MUST_CHECK rc col_x_get_str_at(col_ctx *x, str col, size_t count, const uint32_t *at, size_t m,
+                               arena *mem, str *to, unsigned depth, err *e);
+
 /* Texts in fields of texts (depth > 0) are not taken apart again. */
 MUST_CHECK bool col_x_put_texts(col_ctx *x, buf *out, const str *v, size_t count, unsigned depth);
 
 /* --- texts of few patterns (colpattern.c) --- */
-MUST_CHECK bool pattern_put(col_ctx *x, buf *out, const str *v, size_t n, unsigned depth);
+/* The encoding byte is the caller's: it becomes `enc`, with COL_POINTS when there are points. */
+MUST_CHECK bool pattern_put(col_ctx *x, buf *out, uint8_t enc, const str *v, size_t n,
+                            unsigned depth);
 MUST_CHECK rc pattern_get(col_ctx *x, col_reader *r, size_t n, arena *mem, str *to, unsigned depth,
                           err *e);
+/* Those at[0] < ... < at[m - 1] of n. */
+MUST_CHECK rc pattern_get_at(col_ctx *x, col_reader *r, str points, size_t n, const uint32_t *at,
+                             size_t m, arena *mem, str *to, unsigned depth, err *e);
 
 #define COL_DAMAGED(e, what) FAIL((e), RC_CORRUPT, "column: %s", (what))
 

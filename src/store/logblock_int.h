@@ -139,7 +139,23 @@ MUST_CHECK rc lb_get_rows(str payload, arena *mem, lb_rows *ret, err *e);
 
 /* --- level 1 (logmerge.c writes, logread.c reads) --- */
 enum { HOW_PART = 0, HOW_CONST, HOW_MEMBER, HOW_SHARED };
-enum { G_TIME = 0, G_FAMILY, G_RESOURCE, G_BITS, G_OBSERVED, G_IDS, G_FILTER, G_COUNT };
+enum {
+    G_TIME = 0,
+    G_FAMILY,
+    G_RESOURCE,
+    G_BITS,
+    G_OBSERVED,
+    G_IDS,
+    G_FILTER,
+    G_PAGE_FILTERS,
+    G_PAGE_RANKS,
+    G_COUNT
+};
+
+/* Rows are counted in pages where single rows are looked for: ids are a part each page, and there
+ * is a filter of trace ids and a count of each family's rows for each. */
+enum { LB_PAGE = 4096 };
+static inline size_t lb_pages(size_t rows) { return (rows + LB_PAGE - 1) / LB_PAGE; }
 
 /* What the filter of trace ids (G_FILTER, fuse.h; empty when there are none) holds of an id. */
 uint64_t lb_trace_key(const void *id);
@@ -183,6 +199,9 @@ typedef struct lb_header {
     lb_family *families;
     lb_shared *shared;
     lb_part *parts;
+    uint32_t first_ids; /* part of the ids of page 0; LB_NONE: no row has ids */
+    bool has_ranks;     /* G_PAGE_RANKS: of page, family: page x families + family; all but the
+                           last page */
     size_t family_count, shared_count, part_count;
 } lb_header;
 

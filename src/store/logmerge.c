@@ -746,7 +746,10 @@ static bool put_header(build *b, buf *out) {
     return ok;
 }
 
+static bool page_ids(build *b);
 static bool trace_filter(build *b);
+static bool page_filters(build *b);
+static bool page_ranks(build *b);
 
 static bool global_columns(build *b) {
     uint64_t *v = arena_try_raw(&b->mem, b->n * 8, 8);
@@ -771,35 +774,98 @@ static bool global_columns(build *b) {
              : 0)
     ok = ok && nums_column(b, &g[G_OBSERVED], v, b->n, NULL, 0);
 #undef EACH
-    buf ids;
-    buf_init(&ids, (size_t)BLOCK_ROWS_MAX * 24);
-    for (size_t i = 0; ok && i < b->n; i++) {
-        const lb_rows *r = &b->m->src.v[b->rows[i].src].rows;
-        size_t row = b->rows[i].row;
+    return ok && page_ids(b) && trace_filter(b) && page_filters(b) && page_ranks(b);
+}
+
+static const lb_rows *source_of(const build *b, size_t i, size_t *ret_row) {
+    *ret_row = b->rows[i].row;
+    return &b->m->src.v[b->rows[i].src].rows;
+}
+
+/* A part for each page: who looks for a trace reads the pages that may have it. */
+static bool page_ids(build *b) {
+    buf ids, first;
+    buf_init(&ids, (size_t)LB_PAGE * 24);
+    buf_init(&first, 16);
+    bool ok = buf_varint(&first, b->part.n), any = false;
+    for (size_t i = 0; i < b->n && !any; i++) {
+        size_t row;
+        const lb_rows *r = source_of(b, i, &row);
+        any = r->bits[row] & (ROW_TRACE | ROW_SPAN);
+    }
+    for (size_t i = 0; any && ok && i < b->n; i++) {
+        size_t row;
+        const lb_rows *r = source_of(b, i, &row);
         size_t n = (r->bits[row] & ROW_TRACE ? 16u : 0u) + (r->bits[row] & ROW_SPAN ? 8u : 0u);
         ok = buf_put(&ids, (str){(const char *)r->ids[row], n});
+        if (ok && (i + 1 == b->n || (i + 1) % LB_PAGE == 0)) {
+            ok = put_part(b, buf_str(&ids), true);
+            buf_reset(&ids);
+        }
     }
+    lb_column *c = &b->h.global[G_IDS];
+    c->num = true;
     buf_reset(&b->col);
-    g[G_IDS].num = true;
-    ok = ok && col_put_blob(&b->x, &b->col, buf_str(&ids)) && place_column(b, &g[G_IDS]);
+    ok = ok && (!any || buf_put(&b->col, buf_str(&first))) && keep_inline(b, c, HOW_CONST);
     buf_release(&ids);
-    return ok && trace_filter(b);
+    buf_release(&first);
+    return ok;
+}
+
+/* Of rows from .. to - 1; nothing when none has a trace id. */
+static bool put_filter(build *b, buf *out, size_t from, size_t to) {
+    arena_mark mark = arena_save(&b->mem);
+    uint64_t *keys = arena_try_raw(&b->mem, (to - from) * 8 + 8, 8);
+    size_t n = 0;
+    for (size_t i = from; keys && i < to; i++) {
+        size_t row;
+        const lb_rows *r = source_of(b, i, &row);
+        if (r->bits[row] & ROW_TRACE) keys[n++] = lb_trace_key(r->ids[row]);
+    }
+    bool ok = keys && (n == 0 || fuse_put(out, keys, n));
+    arena_restore(&b->mem, mark);
+    return ok;
+}
+
+static bool place_or_empty(build *b, lb_column *c) {
+    c->num = true;
+    return b->col.n ? place_column(b, c) : keep_inline(b, c, HOW_CONST);
 }
 
 static bool trace_filter(build *b) {
-    arena_mark mark = arena_save(&b->mem);
-    uint64_t *keys = arena_try_raw(&b->mem, b->n * 8, 8);
-    size_t n = 0;
-    for (size_t i = 0; keys && i < b->n; i++) {
-        const lb_rows *r = &b->m->src.v[b->rows[i].src].rows;
-        if (r->bits[b->rows[i].row] & ROW_TRACE) keys[n++] = lb_trace_key(r->ids[b->rows[i].row]);
-    }
     buf_reset(&b->col);
-    lb_column *c = &b->h.global[G_FILTER];
-    c->num = true;
-    bool ok = keys && (n == 0 || fuse_put(&b->col, keys, n));
-    arena_restore(&b->mem, mark);
-    return ok && (n ? place_column(b, c) : keep_inline(b, c, HOW_CONST));
+    return put_filter(b, &b->col, 0, b->n) && place_or_empty(b, &b->h.global[G_FILTER]);
+}
+
+static bool page_filters(build *b) {
+    size_t pages = lb_pages(b->n);
+    bool none = b->h.global[G_FILTER].how == HOW_CONST, ok = true;
+    buf_reset(&b->col);
+    buf one;
+    buf_init(&one, BLOCK_BYTES_MAX);
+    for (size_t i = 0; ok && !none && pages > 1 && i < pages; i++) {
+        buf_reset(&one);
+        ok = put_filter(b, &one, i * LB_PAGE, MIN(b->n, (i + 1) * LB_PAGE)) &&
+             col_put_piece(&b->col, buf_str(&one));
+    }
+    buf_release(&one);
+    return ok && place_or_empty(b, &b->h.global[G_PAGE_FILTERS]);
+}
+
+/* So that the place of a row in its family's columns is told by one page. */
+static bool page_ranks(build *b) {
+    size_t pages = lb_pages(b->n), count = (pages - 1) * b->family_count;
+    buf_reset(&b->col);
+    bool ok = true;
+    if (pages > 1 && count <= b->n / 16) {
+        arena_mark mark = arena_save(&b->mem);
+        uint64_t *rows = arena_try_new_n(&b->mem, uint64_t, count);
+        for (size_t i = 0; rows && i < (pages - 1) * LB_PAGE; i++)
+            rows[i / LB_PAGE * b->family_count + b->family[i]]++;
+        ok = rows && encode_nums(b, rows, count);
+        arena_restore(&b->mem, mark);
+    }
+    return ok && place_or_empty(b, &b->h.global[G_PAGE_RANKS]);
 }
 
 static bool family_columns(build *b, size_t fi, const uint32_t *shared_of) {
@@ -897,6 +963,7 @@ static rc build_block(merger *m, const sort_row *rows, size_t n, uint64_t raw_by
     build b = {.m = m, .rows = rows, .n = n, .joined = lb_builder_tables(m->tables)};
     arena_init(&b.mem, "log merge", COL_SCRATCH_MAX);
     col_ctx_init(&b.x, 1);
+    b.x.points = true;
     buf_init(&b.parts, BLOCK_BYTES_MAX);
     buf_init(&b.pool, BLOCK_BYTES_MAX);
     buf_init(&b.col, BLOCK_BYTES_MAX);

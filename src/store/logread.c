@@ -4,8 +4,10 @@
  * Format (level 1)
  *     head      as in logblock.c; the header follows, zstd when raw bytes is not 0
  *     header    rows, tables (kinds with family, sorted by it), shared columns: count, each column,
- * rows; global columns: time, family, resource, bits, observed - time, ids,
- *               filter of trace ids (fuse.h); families: count, each:
+ * rows; global columns: time, family, resource, bits, observed - time; ids (no column: varint first
+ * part, one for each LB_PAGE rows; empty: there are none), filter of trace ids (fuse.h), filters of
+ * the pages (pieces), rows of each family in each page but the last (empty: not kept); families:
+ * count, each:
  * rows, column of member numbers, column of metas, columns of cells; parts: count, each: stored
  * bytes, raw bytes (0 = as stored), u32 XXH3 (low half) parts     one behind the other A column is
  * u8 how | 8 when of numbers; PART: part, offset, bytes; CONST, MEMBER: piece; SHARED: number; then
@@ -191,6 +193,17 @@ static rc header_of(col_reader *r, const lb_head *head, lb_mem *mem, lb_header *
                 f->cell[c].stamp = h.shared[f->cell[c].part].col.stamp;
         }
     }
+    const lb_column *ids = &h.global[G_IDS];
+    h.first_ids = LB_NONE;
+    if (ids->value.n) {
+        col_reader ir = col_reader_of(ids->value);
+        uint64_t first = col_varint(&ir);
+        fits = fits && !ir.bad && first <= h.part_count && lb_pages(rows) <= h.part_count - first;
+        h.first_ids = (uint32_t)first;
+    }
+    fits = fits && ids->how == HOW_CONST;
+    const lb_column *ranks = &h.global[G_PAGE_RANKS];
+    h.has_ranks = ranks->how == HOW_PART || ranks->value.n;
     if (!fits) return DAMAGED(e, "a column lies outside of its part");
     *ret = h;
     return RC_OK;
@@ -346,6 +359,13 @@ rc lb_get_part(const lb_part *p, str stored, arena *mem, str *ret, err *e) {
     return RC_OK;
 }
 
+static rc part_bytes(l1 *b, uint32_t part, str *ret, err *e) {
+    const lb_part *p = &b->h.parts[part];
+    if (p->offset > b->payload.n || p->stored > b->payload.n - p->offset)
+        return DAMAGED(e, "a part lies beyond the end");
+    return lb_get_part(p, str_sub(b->payload, p->offset, p->stored), b->mem, ret, e);
+}
+
 static rc column_bytes(l1 *b, const lb_column *c, str *ret, err *e) {
     if (c->how != HOW_PART) {
         *ret = c->value;
@@ -353,10 +373,7 @@ static rc column_bytes(l1 *b, const lb_column *c, str *ret, err *e) {
     }
     str *part = &b->parts[c->part];
     if (!part->p) {
-        const lb_part *p = &b->h.parts[c->part];
-        if (p->offset > b->payload.n || p->stored > b->payload.n - p->offset)
-            return DAMAGED(e, "a part lies beyond the end");
-        rc code = lb_get_part(p, str_sub(b->payload, p->offset, p->stored), b->mem, part, e);
+        rc code = part_bytes(b, c->part, part, e);
         if (code) return code;
     }
     *ret = str_sub(*part, c->at, c->bytes);
@@ -445,6 +462,26 @@ static rc shared_rows(l1 *b, const uint32_t *family, lb_rows *rows, err *e) {
     return code;
 }
 
+/* The ids of all pages, one behind the other. */
+static rc all_ids(l1 *b, str *ret, err *e) {
+    const lb_header *h = &b->h;
+    *ret = STR_NONE;
+    if (h->first_ids == LB_NONE) return RC_OK;
+    size_t room = (size_t)h->rows * 24, at = 0;
+    char *to = arena_try_raw(b->mem, room + 1, 1);
+    if (!to) return NO_MEMORY(e);
+    for (size_t i = 0; i < lb_pages(h->rows); i++) {
+        str page;
+        rc code = part_bytes(b, h->first_ids + (uint32_t)i, &page, e);
+        if (code) return code;
+        if (page.n > room - at) return DAMAGED(e, "ids are too long");
+        if (page.n) memcpy(to + at, page.p, page.n);
+        at += page.n;
+    }
+    *ret = (str){to, at};
+    return RC_OK;
+}
+
 static rc get_rows1(l1 *b, lb_rows *ret, err *e) {
     const lb_header *h = &b->h;
     size_t n = h->rows;
@@ -469,8 +506,7 @@ static rc get_rows1(l1 *b, lb_rows *ret, err *e) {
     for (size_t i = 0; !code && i < n; i++) rows.bits[i] = (uint8_t)rows.meta[i];
     if (!code)
         code = column_nums(b, &h->global[G_OBSERVED], n, NULL, 0, (uint64_t *)rows.observed, e);
-    if (!code) code = column_bytes(b, &h->global[G_IDS], &bytes, e);
-    if (!code) code = col_get_blob(&b->x, bytes, n * 24, b->mem, &ids, e);
+    if (!code) code = all_ids(b, &ids, e);
     if (code) return code;
     /* Rows of each family, in order. */
     for (size_t f = 0; f < h->family_count; f++) first[f + 1] = first[f] + h->families[f].rows;

@@ -83,6 +83,7 @@ static rc block_any(selecting *x, unsigned worker, log_view *v, const uint64_t *
         if (bits) i = bitset_next(bits, hi, i);
         if (i >= hi) break;
         if (v->level == 0 && !log_in_time(&x->q->c, v->rows.time[i])) continue;
+        if (v->few_count && !log_in_time(&x->q->c, lv_few_at(v, i)->time)) continue;
         if (granted == 0) {
             granted = take(x, x->q->c.limit ? 1 : BATCH_ROWS);
             if (granted == 0) {
@@ -179,15 +180,19 @@ static rc block_ordered(selecting *x, log_view **v, const uint64_t *bits, size_t
                         select_stats *stats, err *e) {
     bool newest = x->q->c.order == SELECT_NEWEST_FIRST;
     uint32_t held = 0;
-    rc code = (*v)->level ? lv_need_time(*v, e) : RC_OK;
+    bool few = (*v)->few_count > 0, level = (*v)->level;
+    rc code = level && !few ? lv_need_time(*v, e) : RC_OK;
     if (code) return code;
     /* Of a sorted block only the first `limit` in order can count. */
-    uint64_t most = (*v)->level && x->q->c.limit ? x->left : UINT64_MAX;
-    for (size_t k = 0; k < hi - lo && held < most; k++) {
-        size_t i = newest && (*v)->level ? hi - 1 - k : lo + k;
+    uint64_t most = level && x->q->c.limit ? x->left : UINT64_MAX;
+    size_t n = few ? (*v)->few_count : hi - lo;
+    for (size_t k = 0; k < n && held < most; k++) {
+        size_t at = newest && level ? n - 1 - k : k, i = few ? (*v)->few_rows[at] : lo + at;
         if (bits && !bitset_has(bits, i)) continue;
-        int64_t time = (*v)->level ? (int64_t)lv_num((*v)->time, i) : (*v)->rows.time[i];
-        if (!(*v)->level && !log_in_time(&x->q->c, time)) continue;
+        int64_t time = few     ? (*v)->few[at].time
+                       : level ? (int64_t)lv_num((*v)->time, i)
+                               : (*v)->rows.time[i];
+        if ((!level || few) && !log_in_time(&x->q->c, time)) continue;
         held_row r = {time, (uint32_t)x->views.n, (uint32_t)i, x->seq++};
         vec_push(&x->held, r);
         held++;
@@ -218,7 +223,9 @@ static rc select_block(void *ctx, unsigned worker, const block_ref *ref, select_
         if (!code) code = log_match(v, &x->workers[worker], &bits, &count, e);
         if (!code && count) {
             hi = v->n;
-            if (v->level) code = log_time_range(v, c, &lo, &hi, e);
+            bool few = false;
+            code = log_few_rows(v, bits, count, &few, e);
+            if (!code && v->level && !few) code = log_time_range(v, c, &lo, &hi, e);
             if (!code)
                 code = ordered ? block_ordered(x, &v, bits, lo, hi, stats, e)
                                : block_any(x, worker, v, bits, lo, hi, stats, e);
@@ -606,6 +613,17 @@ static rc count_rows0(counting *x, groups *g, lq_worker *w, log_view *v, const u
     return code;
 }
 
+/* Rows that were read alone: all that match are among them. */
+static rc count_few(counting *x, groups *g, lq_worker *w, const log_view *v, const uint64_t *bits,
+                    err *e) {
+    rc code = RC_OK;
+    for (size_t i = 0; i < v->few_count && !code; i++) {
+        if (bitset_has(bits, v->few_rows[i]) && log_in_time(&x->q->c, v->few[i].time))
+            code = count_row(x, g, w, &v->few[i], e);
+    }
+    return code;
+}
+
 static rc count_block(void *ctx, unsigned worker, const block_ref *ref, select_stats *stats,
                       err *e) {
     counting *x = ctx;
@@ -621,8 +639,12 @@ static rc count_block(void *ctx, unsigned worker, const block_ref *ref, select_s
     if (!code) code = log_match(&v, &x->workers[worker], &bits, &count, e);
     if (!code && count) {
         hi = v.n;
-        if (v.level) code = log_time_range(&v, &x->q->c, &lo, &hi, e);
-        if (!code && v.level && !x->by->want_bytes && resources_decide(&v, x->by))
+        bool few = false;
+        code = log_few_rows(&v, bits, count, &few, e);
+        if (!code && v.level && !few) code = log_time_range(&v, &x->q->c, &lo, &hi, e);
+        if (!code && few)
+            code = count_few(x, g, &x->workers[worker], &v, bits, e);
+        else if (!code && v.level && !x->by->want_bytes && resources_decide(&v, x->by))
             code = count_by_resource(x, g, &v, bits, lo, hi, e);
         else if (!code && v.level && !x->by->want_bytes && resource_and_meta_decide(&v, x->by) &&
                  v.t->resource_count * v.t->meta_count <= PAIRS_MAX)

@@ -251,10 +251,26 @@ static rc ids_of(log_view *v, const log_query *lq, uint64_t *bits, bool *ret_any
     return code;
 }
 
+/* Few rows have the trace id: they are read whole and tested. *ret_done: so it was. */
+static rc match_trace(log_view *v, lq_worker *w, uint64_t *bits, bool *ret_done, err *e) {
+    uint32_t rows[LV_FEW_ROWS];
+    size_t n = 0;
+    *ret_done = false;
+    rc code = lv_trace_rows(v, w->lq->q->trace_id.p, rows, LV_FEW_ROWS, &n, e);
+    if (code || n > LV_FEW_ROWS || !lv_are_few(rows, n)) return code;
+    *ret_done = true;
+    if (n == 0) return RC_OK;
+    code = lv_need_few(v, rows, n, e);
+    for (size_t i = 0; i < n && !code; i++) {
+        if (lq_row_holds(w, lv_few_at(v, rows[i]))) bitset_add(bits, rows[i]);
+    }
+    return code;
+}
+
 static rc match1(log_view *v, lq_worker *w, uint64_t *bits, err *e) {
     const log_query *lq = w->lq;
     const lb_header *h = v->h;
-    bool any, open;
+    bool any, open, done;
     if (!block_may_match(v, lq)) return RC_OK;
     uint8_t *res = judge_resources(lq, v->t, &v->mem, &any, &open);
     if (!res) return NO_MEMORY(e);
@@ -262,8 +278,8 @@ static rc match1(log_view *v, lq_worker *w, uint64_t *bits, err *e) {
     const uint64_t *only = NULL; /* rows with the ids asked for */
     rc code = RC_OK;
     if (lq->q->trace_id.n) {
-        code = lv_may_have_trace(v, lq->q->trace_id.p, &any, e);
-        if (code || !any) return code;
+        code = match_trace(v, w, bits, &done, e);
+        if (code || done) return code;
     }
     if (lq->q->trace_id.n || lq->q->span_id.n) {
         uint64_t *found = arena_try_new_n(&v->mem, uint64_t, bitset_words(v->n));
@@ -322,7 +338,16 @@ rc log_match(log_view *v, lq_worker *w, const uint64_t **ret_bits, size_t *ret_c
     if (!lq->any) return RC_OK;
     size_t words = bitset_words(v->n);
     uint64_t key = BLOCK_CACHE_HOT | (uint64_t)BITMAP_KEY << 56 | lq->hash >> 8;
-    bool cache = v->level > 0;
+    /* A trace is found again as quickly as a result of it. */
+    bool cache = v->level > 0 && !lq->q->trace_id.n;
+    if (v->level && lq->q->trace_id.n) {
+        bool may;
+        rc code = lv_may_have_trace(v, lq->q->trace_id.p, &may, e);
+        if (code || !may) {
+            *ret_count = 0;
+            return code;
+        }
+    }
     const uint64_t *known = cache ? lv_cached(v, key, NULL) : NULL;
     if (!known) {
         uint64_t *bits = mem_try_alloc((words + 1) * sizeof *bits);
@@ -380,6 +405,18 @@ rc log_time_range(log_view *v, const select_common *c, size_t *ret_lo, size_t *r
     }
     *ret_hi = lo;
     return RC_OK;
+}
+
+rc log_few_rows(log_view *v, const uint64_t *bits, size_t count, bool *ret_few, err *e) {
+    uint32_t rows[LV_FEW_ROWS];
+    size_t n = 0;
+    *ret_few = false;
+    if (v->level == 0 || !bits || count == 0 || count > LV_FEW_ROWS) return RC_OK;
+    for (size_t i = bitset_next(bits, v->n, 0); i < v->n; i = bitset_next(bits, v->n, i + 1))
+        rows[n++] = (uint32_t)i;
+    MUST(n == count);
+    *ret_few = lv_are_few(rows, n);
+    return *ret_few ? lv_need_few(v, rows, n, e) : RC_OK;
 }
 
 bool log_in_time(const select_common *c, int64_t time) {
@@ -542,7 +579,10 @@ static bool put_record(log_batch *b, const log_row *r, uint32_t want) {
 rc log_put_row(log_view *v, size_t i, uint32_t want, log_batch *b, err *e) {
     log_row r;
     rc code = RC_OK;
-    if (v->level == 0) {
+    const log_row *few = v->few_count ? lv_few_at(v, i) : NULL;
+    if (few) {
+        r = *few;
+    } else if (v->level == 0) {
         row0(v, i, &r);
     } else {
         code = lv_need_family(v, e);
@@ -560,6 +600,11 @@ rc log_put_row(log_view *v, size_t i, uint32_t want, log_batch *b, err *e) {
 }
 
 rc log_get_row(log_view *v, size_t i, log_row *ret, str *cells, err *e) {
+    const log_row *few = v->few_count ? lv_few_at(v, i) : NULL;
+    if (few) {
+        *ret = *few;
+        return RC_OK;
+    }
     if (v->level == 0) {
         row0(v, i, ret);
         return RC_OK;

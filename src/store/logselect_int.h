@@ -16,6 +16,9 @@ MUST_CHECK rc log_match(log_view *v, lq_worker *w, const uint64_t **ret_bits, si
  */
 MUST_CHECK rc log_time_range(log_view *v, const select_common *c, size_t *ret_lo, size_t *ret_hi,
                              err *e);
+/* Loads the rows of the bitmap alone when they are few: no column is needed for them then, and the
+ * time range is left to log_in_time. bits and count are log_match's. */
+MUST_CHECK rc log_few_rows(log_view *v, const uint64_t *bits, size_t count, bool *ret_few, err *e);
 bool log_in_time(const select_common *c, int64_t time);
 /* Appends row i. Texts but the body borrow from v. RC_LIMIT: the batch is full. */
 MUST_CHECK rc log_put_row(log_view *v, size_t i, uint32_t want, log_batch *b, err *e);

@@ -147,15 +147,20 @@ void lv_close(log_view *v) {
 
 /* ---- columns ---- */
 
+rc lv_part(log_view *v, uint32_t part, str *ret, err *e) {
+    const lb_part *p = &v->h->parts[part];
+    str stored;
+    rc code = read_bytes(v, p->offset, p->stored, &stored, e);
+    return code ? code : lb_get_part(p, stored, &v->mem, ret, e);
+}
+
 static rc column_bytes(log_view *v, const lb_column *c, str *ret, err *e) {
     if (c->how != HOW_PART) {
         *ret = c->value;
         return RC_OK;
     }
-    const lb_part *p = &v->h->parts[c->part];
-    str stored, part;
-    rc code = read_bytes(v, p->offset, p->stored, &stored, e);
-    if (!code) code = lb_get_part(p, stored, &v->mem, &part, e);
+    str part;
+    rc code = lv_part(v, c->part, &part, e);
     if (code) return code;
     *ret = str_sub(part, c->at, c->bytes);
     return RC_OK;
@@ -296,7 +301,6 @@ rc lv_need_ids(log_view *v, err *e) {
     if (v->ids) return RC_OK;
     rc code = lv_need_bits(v, e);
     if (code) return code;
-    const lb_column *c = &v->h->global[G_IDS];
     uint64_t key = KEY(K_GLOBAL, 0, G_IDS);
     size_t total = 0;
     uint32_t *at = arena_try_raw(&v->mem, v->n * 4, 4);
@@ -308,16 +312,23 @@ rc lv_need_ids(log_view *v, err *e) {
     }
     const char *ids = lv_cached(v, key, NULL);
     if (!ids) {
-        str bytes, raw;
-        arena_mark mark = arena_save(&v->mem);
-        code = column_bytes(v, c, &bytes, e);
-        if (!code) code = col_get_blob(&v->x, bytes, v->n * 24, &v->mem, &raw, e);
-        if (!code && raw.n != total) code = DAMAGED(e, "ids and rows do not agree");
-        char *p = code ? NULL : mem_try_raw(total + 1);
-        if (!code && !p) code = NO_MEMORY(e);
-        if (!code && total) memcpy(p, raw.p, total);
-        arena_restore(&v->mem, mark);
-        if (code) return code;
+        char *p = mem_try_raw(total + 1);
+        if (!p) return NO_MEMORY(e);
+        size_t have = 0;
+        for (size_t i = 0; !code && v->h->first_ids != LB_NONE && i < lb_pages(v->n); i++) {
+            str page;
+            arena_mark mark = arena_save(&v->mem);
+            code = lv_part(v, v->h->first_ids + (uint32_t)i, &page, e);
+            if (!code && page.n > total - have) code = DAMAGED(e, "ids and rows do not agree");
+            if (!code && page.n) memcpy(p + have, page.p, page.n);
+            if (!code) have += page.n;
+            arena_restore(&v->mem, mark);
+        }
+        if (!code && have != total) code = DAMAGED(e, "ids and rows do not agree");
+        if (code) {
+            mem_free(p);
+            return code;
+        }
         v->stats->bytes_decoded += total;
         ids = lv_keep(v, key, p, total);
     }

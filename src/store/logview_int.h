@@ -77,6 +77,11 @@ typedef struct log_view {
     unsigned ranks_asked;
     uint64_t slot_mask; /* bytes that any slot may hold */
     lv_family *fam;     /* NULL until one is needed */
+    /* Rows that were read without their columns (lv_need_few), in order. */
+    uint32_t *few_rows;
+    log_row *few;
+    size_t few_count;
+    str *part; /* read for them; NULL: not yet */
 
     arena mem;
     col_ctx x;
@@ -101,6 +106,22 @@ MUST_CHECK rc lv_need_ids(log_view *v, err *e); /* bits, too */
 MUST_CHECK rc lv_need_observed(log_view *v, err *e);
 /* False: no row has this trace id (16 bytes). */
 MUST_CHECK rc lv_may_have_trace(log_view *v, const char *id, bool *ret, err *e);
+
+/* The stored bytes of a part, checked and decompressed. In v->mem. */
+MUST_CHECK rc lv_part(log_view *v, uint32_t part, str *ret, err *e);
+
+/* --- few rows (logpoint.c), level 1 --- */
+enum { LV_FEW_ROWS = 128, LV_FEW_PAGES = 8 };
+/* Are rows (ascending) so few that their columns need not be decoded? */
+bool lv_are_few(const uint32_t *rows, size_t n);
+/* Loads n > 0 rows (ascending), with all that belongs to them. */
+MUST_CHECK rc lv_need_few(log_view *v, const uint32_t *rows, size_t n, err *e);
+/* A row that was loaded so; NULL: it was not. Valid while the view is open and no other few rows
+ * are loaded. */
+const log_row *lv_few_at(const log_view *v, size_t row);
+/* Rows with the trace id (16 bytes), ascending; *ret_count > max: there are more than max. */
+MUST_CHECK rc lv_trace_rows(log_view *v, const char *id, uint32_t *ret_rows, size_t max,
+                            size_t *ret_count, err *e);
 
 /* Members and metas of a family's rows, and its cells from .. to - 1, in *ret (of the view). */
 MUST_CHECK rc lv_family_of(log_view *v, uint32_t family, lv_family **ret, err *e);

@@ -58,6 +58,8 @@ static void ask(str payload, const log_select *q) {
         const uint64_t *bits = NULL;
         size_t count = 0;
         if (!code) code = log_match(&v, &w, &bits, &count, NULL);
+        bool few;
+        if (!code) code = log_few_rows(&v, bits, count, &few, NULL);
         log_batch b;
         log_batch_init(&b);
         for (size_t i = 0; !code && count && i < v.n && b.count < 100; i++) {

@@ -1,6 +1,6 @@
 /* fuzz_column - columns of any bytes: an answer or RC_CORRUPT. The first two bytes choose what is
  * read and how many values. Oracle: what was read is written and read again, the same. */
-#include "store/column.h"
+#include "store/column_int.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,6 +40,19 @@ static void texts(str col, size_t n) {
     str v[COUNT_MAX], again[COUNT_MAX];
     rc code = col_get_str(col, n, &a, v, NULL);
     check(code);
+    col_ctx x;
+    col_ctx_init(&x, 1);
+    uint32_t at[] = {(uint32_t)n / 3, (uint32_t)n / 3 + 1, (uint32_t)n - 1};
+    uint64_t num[3];
+    if (n > 8) {
+        check(col_x_get_str_at(&x, col, n, at, 3, &a, again, 0, NULL));
+        check(col_x_get_u64_at(&x, col, n, at, 3, num, 0, NULL));
+        /* Long, as if there were more values than the bytes say. */
+        at[2] = COL_STEP * 3 + 1;
+        check(col_x_get_str_at(&x, col, COL_STEP * 4, at, 3, &a, again, 0, NULL));
+        check(col_x_get_u64_at(&x, col, COL_STEP * 4, at, 3, num, 0, NULL));
+    }
+    col_ctx_release(&x);
     size_t bytes = 0;
     for (size_t i = 0; !code && i < n; i++) bytes += v[i].n;
     for (int level = 0; !code && bytes < OUT_MAX / 2 && level <= 1; level++) {

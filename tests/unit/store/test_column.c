@@ -289,6 +289,102 @@ static void symbols_take_their_entropy(void **state) {
     col_ctx_release(&x);
 }
 
+/* Rows in order, some close together and some far apart. */
+static size_t some_rows(rng *r, size_t n, uint32_t *at, size_t max) {
+    size_t m = 0, row = rng_below(r, 3) ? rng_below(r, n) : 0;
+    for (; row < n && m < max; row += 1 + rng_below(r, rng_below(r, 2) ? 3 : n / 8 + 1))
+        at[m++] = (uint32_t)row;
+    return m;
+}
+
+/* Some values are those of the whole column, with and without points, long and short; damaged
+ * columns give an answer. */
+static void some_values_are_those_of_all(void **state) {
+    (void)state;
+    rng r;
+    rng_init(&r, unit_seed("some"));
+    enum { N = 12000, SOME = 200 };
+    static uint64_t ints[N], got_ints[SOME];
+    static str texts[N], got[SOME];
+    static uint32_t at[SOME];
+    for (int round = 0; round < 150; round++) {
+        size_t n = rng_below(&r, 3) ? 1 + rng_below(&r, N) : 1 + rng_below(&r, 50);
+        arena a;
+        arena_init(&a, "test", 1 << 28);
+        unsigned kind = (unsigned)rng_below(&r, 16), form = (unsigned)rng_below(&r, 7);
+        uint64_t distinct = 1 + rng_below(&r, rng_below(&r, 2) ? 20 : n);
+        bool again = rng_below(&r, 2);
+        uint64_t v = rng_u64(&r) >> rng_below(&r, 64), step = rng_below(&r, 5000), left = 0;
+        for (size_t i = 0; i < n; i++) {
+            switch (form) {
+            case 0:
+                v = rng_u64(&r) >> 44;
+                break;
+            case 1:
+                v += step;
+                break;
+            case 2:
+                v += rng_below(&r, 1000);
+                break;
+            case 3:
+                v = left ? left--, v : (left = rng_below(&r, 40), rng_below(&r, 7));
+                break;
+            case 4:
+                v = rng_below(&r, 9);
+                break;
+            case 5:
+                v = rng_below(&r, 3) * 1000003;
+                break;
+            default:
+                v = rng_u64(&r);
+            }
+            ints[i] = v;
+            texts[i] = again && i > distinct ? texts[i - 1 - rng_below(&r, distinct)]
+                                             : random_text(&r, &a, kind, i);
+        }
+        col_ctx x;
+        col_ctx_init(&x, (int)(rng_below(&r, 8) != 0));
+        x.points = rng_below(&r, 5) != 0;
+        buf b, c;
+        buf_init(&b, 1 << 26);
+        buf_init(&c, 1 << 26);
+        assert_true(col_x_put_u64(&x, &b, ints, n) && col_x_put_str(&x, &c, texts, n));
+        static uint64_t all_ints[N];
+        static str all[N];
+        assert_int_equal(col_x_get_u64(&x, buf_str(&b), n, all_ints, 0, NULL), RC_OK);
+        assert_memory_equal(all_ints, ints, n * sizeof *ints);
+        assert_int_equal(col_x_get_str(&x, buf_str(&c), n, &a, all, 0, NULL), RC_OK);
+        for (size_t i = 0; i < n; i++) assert_true(str_eq(all[i], texts[i]));
+        for (int k = 0; k < 10; k++) {
+            size_t m = some_rows(&r, n, at, SOME);
+            err e = {0};
+            if (col_x_get_u64_at(&x, buf_str(&b), n, at, m, got_ints, 0, &e))
+                fail_msg("integers %u, encoding %u: %s", form, (uint8_t)b.p[0], e.msg);
+            for (size_t i = 0; i < m; i++) assert_int_equal(got_ints[i], ints[at[i]]);
+            if (col_x_get_str_at(&x, buf_str(&c), n, at, m, &a, got, 0, &e))
+                fail_msg("texts %u, encoding %u: %s", kind, (uint8_t)c.p[0], e.msg);
+            for (size_t i = 0; i < m; i++) assert_true(str_eq(got[i], texts[at[i]]));
+        }
+        for (int k = 0; k < 10; k++) {
+            size_t m = some_rows(&r, n, at, SOME), i = rng_below(&r, MIN(b.n, (size_t)64));
+            size_t j = rng_below(&r, 2) ? rng_below(&r, c.n) : rng_below(&r, MIN(c.n, (size_t)64));
+            char bi = b.p[i], cj = c.p[j];
+            b.p[i] = (char)rng_u64(&r);
+            c.p[j] = (char)rng_u64(&r);
+            rc code = col_x_get_u64_at(&x, buf_str(&b), n, at, m, got_ints, 0, NULL);
+            assert_true(code == RC_OK || code == RC_CORRUPT || code == RC_LIMIT);
+            code = col_x_get_str_at(&x, buf_str(&c), n, at, m, &a, got, 0, NULL);
+            assert_true(code == RC_OK || code == RC_CORRUPT || code == RC_LIMIT);
+            b.p[i] = bi;
+            c.p[j] = cj;
+        }
+        buf_release(&b);
+        buf_release(&c);
+        col_ctx_release(&x);
+        arena_release(&a);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ints_come_back),
@@ -298,6 +394,7 @@ int main(void) {
         cmocka_unit_test(fixed_width_comes_back),
         cmocka_unit_test(damage_is_an_answer),
         cmocka_unit_test(symbols_take_their_entropy),
+        cmocka_unit_test(some_values_are_those_of_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

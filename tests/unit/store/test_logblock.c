@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "mine/mine.h"
-#include "store/logquery_int.h"
+#include "store/logview_int.h"
 
 enum { MERGE_BYTES = 32 << 20 };
 
@@ -165,6 +165,93 @@ static void merged_rows_are_those_given(void **state) {
     miner_free(m);
 }
 
+/* Row i of a block read as a whole is the row that was read alone. */
+static void assert_same_row(const lb_rows *r, size_t i, const log_row *got) {
+    const lb_kind *k = &r->t.kinds[r->kind[i]];
+    assert_int_equal(got->kind - got->t->kinds, r->kind[i]);
+    assert_int_equal(got->meta - got->t->metas, r->meta[i]);
+    assert_int_equal(got->res - got->t->resources, r->res[i]);
+    assert_int_equal(got->time, r->time[i]);
+    assert_int_equal(got->observed, r->observed[i]);
+    assert_int_equal(got->bits, r->bits[i]);
+    size_t ids = (r->bits[i] & ROW_TRACE ? 16u : 0u) + (r->bits[i] & ROW_SPAN ? 8u : 0u);
+    assert_true(ids == 0 || memcmp(got->ids, r->ids[i], ids) == 0);
+    for (uint32_t c = 0; c < k->cells; c++) {
+        str want = r->cells[r->first_cell[i] + c];
+        if (lb_cell_is_num(k, &r->t.schemas[k->schema], c))
+            assert_true(got->cells[c].n == want.n);
+        else
+            assert_text(got->cells[c], want);
+    }
+}
+
+static void few_rows_are_those_of_the_block(void **state) {
+    (void)state;
+    rng r;
+    rng_init(&r, unit_seed("few"));
+    miner *m;
+    assert_rc(miner_new(NULL, &m, NULL), RC_OK);
+    for (int round = 0; round < 4; round++) {
+        static block_list l0, l1;
+        l0.count = l1.count = 0;
+        int64_t now = BASE;
+        size_t want = round == 0 ? LB_PAGE : 1000 + rng_below(&r, 24000), rows = 0, bad;
+        char traces[64][24];
+        for (size_t i = 0; i < sizeof traces; i++) traces[i / 24][i % 24] = (char)rng_u64(&r);
+        while (rows < want) {
+            size_t n = MIN(want - rows, 1 + rng_below(&r, 5000));
+            telemetry *t = random_telemetry(&r, m, n, &now);
+            for (size_t i = 0; i < n && round != 2; i++) {
+                char *id = traces[rng_below(&r, (rows + i) / 300 % 64 + 1)];
+                if (rng_below(&r, 3)) t->logs.rec[i].trace_bin = (str){id, 16};
+                if (rng_below(&r, 3)) t->logs.rec[i].span_bin = (str){id + 16, 8};
+            }
+            assert_rc(LOG_BLOCKS.encode(&t, 1, block_list_put, &l0, NULL), RC_OK);
+            telemetry_free(t);
+            rows += n;
+        }
+        assert_rc(LOG_BLOCKS.merge(l0.io, l0.info, l0.count, MERGE_BYTES, block_list_put, &l1, NULL,
+                                   &bad, NULL),
+                  RC_OK);
+        assert_int_equal(l1.count, 1);
+        arena a;
+        arena_init(&a, "rows", 1 << 28);
+        lb_rows all;
+        assert_rc(lb_get_rows(payload_of(&l1, 0), &a, &all, NULL), RC_OK);
+        block_ref ref = {l1.info[0], l1.io[0]};
+        select_stats st = {0};
+        for (int k = 0; k < 60; k++) {
+            log_view v;
+            assert_rc(lv_open(&v, &ref, NULL, &st, NULL), RC_OK);
+            uint32_t at[LV_FEW_ROWS];
+            size_t n = 0, row = rng_below(&r, 2) ? rng_below(&r, v.n) : 0;
+            for (; row < v.n && n < LV_FEW_ROWS; row += 1 + rng_below(&r, k % 2 ? 4 : 3000))
+                at[n++] = (uint32_t)row;
+            assert_rc(lv_need_few(&v, at, n, NULL), RC_OK);
+            for (size_t i = 0; i < n; i++) {
+                const log_row *got = lv_few_at(&v, at[i]);
+                assert_non_null(got);
+                assert_same_row(&all, at[i], got);
+            }
+            assert_null(lv_few_at(&v, v.n));
+            const char *id = traces[rng_below(&r, 64)];
+            size_t found = 0, next = 0;
+            assert_rc(lv_trace_rows(&v, id, at, LV_FEW_ROWS, &found, NULL), RC_OK);
+            for (size_t i = 0; i < v.n; i++) {
+                if (!(all.bits[i] & ROW_TRACE) || memcmp(all.ids[i], id, 16) != 0) continue;
+                if (next < LV_FEW_ROWS) assert_int_equal(at[next], i);
+                next++;
+            }
+            assert_int_equal(found, MIN(next, (size_t)LV_FEW_ROWS + 1));
+            lv_close(&v);
+        }
+        arena_release(&a);
+        block_list_release(&l0);
+        block_list_release(&l1);
+    }
+    miner_free(m);
+}
+
 /* Reads the only block back as bodies in order. */
 static void check_bodies(const block_list *l, const str *want, size_t n) {
     arena a;
@@ -277,6 +364,7 @@ static void literals_of_expressions(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merged_rows_are_those_given),
+        cmocka_unit_test(few_rows_are_those_of_the_block),
         cmocka_unit_test(same_shape_with_other_constants),
         cmocka_unit_test(large_and_odd_bodies),
         cmocka_unit_test(literals_of_expressions),
