@@ -98,8 +98,8 @@ static inline void *lb_alloc(lb_mem *m, size_t bytes) {
 MUST_CHECK bool lb_put_tables(buf *out, const lb_tables *t, bool level1);
 MUST_CHECK rc lb_get_tables(col_reader *r, bool level1, lb_mem *mem, lb_tables *ret, err *e);
 
-/* The service names of a resource as bits of block_info.labels: those that the label service_name can
- * have; the empty one's when it has none. */
+/* The service names of a resource as bits of block_info.labels: those that the label service_name
+ * can have; the empty one's when it has none. */
 uint64_t lb_service_bits(const resource *r);
 
 /* --- building tables: equal things get one number --- */
