@@ -165,3 +165,13 @@ static bool wait_for(fake_sink *s, const size_t *what, size_t want) {
 
 bool sink_wait_records(fake_sink *s, size_t want) { return wait_for(s, &s->records.n, want); }
 bool sink_wait_puts(fake_sink *s, size_t want) { return wait_for(s, &s->puts, want); }
+
+bool receiver_wait_accepted(const receiver *r, uint64_t want) {
+    for (unsigned i = 0; i < 10000; i++) {
+        receiver_counts c;
+        r->ops->count(r, &c);
+        if (c.accepted >= want) return true;
+        usleep(1000);
+    }
+    return false;
+}

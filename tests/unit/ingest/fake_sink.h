@@ -46,5 +46,8 @@ void sink_answer(fake_sink *s, rc code);
 bool sink_wait_records(fake_sink *s, size_t want);
 bool sink_wait_puts(fake_sink *s, size_t want);
 size_t sink_count(fake_sink *s);
+/* Waits (at most ten seconds) until the receiver counts so many accepted records: it counts on its
+ * own thread, some time after the sink stored them. */
+bool receiver_wait_accepted(const receiver *r, uint64_t want);
 
 #endif

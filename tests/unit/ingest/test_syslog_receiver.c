@@ -140,6 +140,7 @@ static void datagrams_and_connections_are_stored(void **state) {
     assert_string_equal(r[0].original, "<34>1 2026-11-20T10:00:00.5Z web1 nginx 7 - - hello");
     assert_string_equal(r[1].service, "postgres");
     assert_string_equal(r[1].original, "<13>Nov 20 10:00:00 db1 postgres[9]: one");
+    assert_true(receiver_wait_accepted(g.r, 3));
     receiver_counts c;
     g.r->ops->count(g.r, &c);
     assert_int_equal(c.records, 3);
@@ -158,6 +159,7 @@ static void refused_batches_come_again(void **state) {
     int t = dial(&g, 't');
     for (int i = 0; i < 100; i++) say(t, "<13>Nov 20 10:00:00 h app: text\n");
     assert_true(sink_wait_records(&g.sink, 100));
+    assert_true(receiver_wait_accepted(g.r, 100));
     receiver_counts c;
     g.r->ops->count(g.r, &c);
     assert_true(c.refused > 0);

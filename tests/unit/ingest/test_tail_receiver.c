@@ -258,6 +258,7 @@ static void a_refusing_sink_loses_nothing(void **state) {
     append_lines("app.log", "a", 0, 500);
     start(g, "app.log", true);
     expect_stored(g, 500);
+    assert_true(receiver_wait_accepted(g->r, 500));
     receiver_counts c;
     g->r->ops->count(g->r, &c);
     assert_true(c.refused >= 500);
