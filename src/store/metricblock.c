@@ -320,7 +320,8 @@ rc metric_block_put(const series_in *s, size_t count, chunk_in *c, size_t chunks
                        .version = METRIC_BLOCK_VERSION,
                        .min_ts_ns = INT64_MAX,
                        .max_ts_ns = INT64_MIN,
-                       .raw_bytes = raw_bytes};
+                       .raw_bytes = raw_bytes,
+                       .severities = count}; /* the number of series: block.h */
     arena_mark m = arena_save(tmp);
     rc code = put_all(&x, &info, e);
     arena_restore(tmp, m);

@@ -213,6 +213,9 @@ static void selections_find_what_is_there(void **state) {
     temp_store_reopen(&f->st);
     metric_select all = {.want_points = true};
     assert_true(check(f, &all) > 20);
+    store_stats have;
+    f->st.s->ops->stats(f->st.s, &have);
+    assert_true(have.signal[SIGNAL_METRICS].series > 20);
     all.want_points = false;
     assert_true(check(f, &all) > 20);
     drop(f);
