@@ -23,7 +23,8 @@ from server import Server
 
 CLIENTS = harness.ROOT / "tests" / "e2e" / "clients"
 UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH",
-               "EHOSTUNREACH", "network request", "ERR_SOCKET_TIMEOUT")
+               "EHOSTUNREACH", "network request", "ERR_SOCKET_TIMEOUT", "_CERT_",
+               "_CERTIFICATE", "CERT_HAS")
 WAIT_S = 60
 
 
