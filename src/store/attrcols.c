@@ -4,6 +4,8 @@
  * (Melnik et al., VLDB 2010) less the nesting, which stays in one value. */
 #include "store/attrcols.h"
 
+#include "store/labels.h"
+
 #include "codec/otlp.h"
 #include "store/column.h"
 #include "store/intcode.h"
@@ -44,6 +46,59 @@ static bool attr_take(str *in, attribute *a) {
         return true;
     }
     return a->type == ATTR_EMPTY || take_text(in, &a->val);
+}
+
+/* --- one label --- */
+
+rc attr_label_open(attr_label *l, attr_cols *c, const resource *resources, size_t count, str label,
+                   err *e) {
+    *l = (attr_label){.c = c, .label = label};
+    l->of_resource = arena_try_new_n(c->mem, str, count + 1);
+    l->column = arena_try_new_n(c->mem, bool, (size_t)c->column_count + 1);
+    l->next = arena_try_new_n(c->mem, size_t, (size_t)c->column_count + 1);
+    if (!l->of_resource || !l->column || !l->next)
+        return FAIL(e, RC_LIMIT, "no memory for the values of a label");
+    for (size_t i = 0; i < count; i++) {
+        const resource *r = &resources[i];
+        for (uint32_t k = 0; k < r->attr_count && !l->of_resource[i].p; k++) {
+            if (!label_is(label, r->attrs[k].key)) continue;
+            str text = attribute_text(&r->attrs[k], c->mem);
+            l->of_resource[i] = text.p ? text : S("");
+        }
+    }
+    for (uint32_t i = 0; i < c->column_count; i++) {
+        l->column[i] = c->columns[i].type == ATTR_OTHER || label_is(label, c->columns[i].key);
+        if (!l->column[i]) continue;
+        l->any_column = true;
+        rc code = attr_cols_load(c, i, e);
+        if (code != RC_OK) return code;
+    }
+    return RC_OK;
+}
+
+rc attr_label_row(attr_label *l, size_t row, arena *mem, str *ret, err *e) {
+    *ret = STR_NONE;
+    if (!l->any_column) return RC_OK;
+    for (; l->row < row; l->row++) {
+        const attr_shape *s = attr_cols_shape(l->c, l->row);
+        for (uint32_t k = 0; k < s->n; k++) l->next[s->columns[k]]++;
+    }
+    const attr_shape *s = attr_cols_shape(l->c, row);
+    size_t others = 0; /* whole attributes of this row passed over */
+    for (uint32_t k = 0; k < s->n; k++) {
+        uint32_t c = s->columns[k];
+        if (!l->column[c]) continue;
+        const attr_column *col = &l->c->columns[c];
+        bool other = col->type == ATTR_OTHER;
+        attribute a;
+        rc code = attr_column_get(col, l->next[c] + (other ? others++ : 0), mem, &a, e);
+        if (code != RC_OK) return code;
+        if (other && !label_is(l->label, a.key)) continue;
+        str text = attribute_text(&a, mem);
+        *ret = text.p ? text : S("");
+        return RC_OK;
+    }
+    return RC_OK;
 }
 
 bool attrs_put(buf *out, const attribute *a, uint32_t n) {

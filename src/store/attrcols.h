@@ -73,6 +73,22 @@ MUST_CHECK rc attr_walk_begin(attr_walk *w, const attr_cols *c, err *e);
 /* Rows before `row` are passed over. */
 MUST_CHECK rc attr_walk_row(attr_walk *w, size_t row, arena *mem, attr_row *ret, err *e);
 
+/* One label over rows in ascending order: of the row's resource, else of its own attributes. */
+typedef struct attr_label {
+    const attr_cols *c;
+    str label;
+    str *of_resource; /* p NULL: the resource has no such attribute */
+    bool *column;     /* may it hold this label? */
+    bool any_column;
+    size_t *next; /* value of each column that comes next */
+    size_t row;
+} attr_label;
+/* Loads the columns that may hold it. Everything lives in c->mem. */
+MUST_CHECK rc attr_label_open(attr_label *l, attr_cols *c, const resource *resources, size_t count,
+                              str label, err *e);
+/* The attribute of that row; p NULL: none. Texts in mem or in the block. */
+MUST_CHECK rc attr_label_row(attr_label *l, size_t row, arena *mem, str *ret, err *e);
+
 /* --- one list of attributes as bytes --- */
 MUST_CHECK bool attrs_put(buf *out, const attribute *a, uint32_t n);
 /* Texts borrow from *in. */

@@ -66,79 +66,33 @@ typedef struct selection {
 
 typedef struct label_view {
     metric_block *b;
-    str label;
+    attr_label attrs;
     bool is_name, is_scope_name, is_scope_version;
-    str *of_resource; /* p NULL: none */
-    bool *column;
-    bool any_column;
-    size_t *next;
-    size_t row;
 } label_view;
 
 static rc view_open(label_view *v, metric_block *b, str label, err *e) {
     *v = (label_view){.b = b,
-                      .label = label,
                       .is_name = str_eq(label, S("__name__")),
                       .is_scope_name = label_is(label, S("scope_name")),
                       .is_scope_version = label_is(label, S("scope_version"))};
-    v->of_resource = arena_try_new_n(b->mem, str, b->resource_count + 1);
-    v->column = arena_try_new_n(b->mem, bool, (size_t)b->attrs.column_count + 1);
-    v->next = arena_try_new_n(b->mem, size_t, (size_t)b->attrs.column_count + 1);
-    if (!v->of_resource || !v->column || !v->next) return no_memory(e);
-    for (size_t i = 0; i < b->resource_count; i++) {
-        const resource *r = &b->resources[i];
-        for (uint32_t k = 0; k < r->attr_count && !v->of_resource[i].p; k++) {
-            if (!label_is(label, r->attrs[k].key)) continue;
-            str text = attribute_text(&r->attrs[k], b->mem);
-            v->of_resource[i] = text.p ? text : S("");
-        }
-    }
-    for (uint32_t i = 0; i < b->attrs.column_count; i++) {
-        const attr_column *c = &b->attrs.columns[i];
-        v->column[i] = c->type == ATTR_OTHER || label_is(label, c->key);
-        if (!v->column[i]) continue;
-        v->any_column = true;
-        rc code = attr_cols_load(&b->attrs, i, e);
-        if (code != RC_OK) return code;
-    }
-    return RC_OK;
+    return attr_label_open(&v->attrs, &b->attrs, b->resources, b->resource_count, label, e);
 }
 
 /* Rows ascending; texts in mem or in the block. */
 static rc view_row(label_view *v, size_t row, arena *mem, str *ret, err *e) {
     const metric_block *b = v->b;
     const metric_info *info = &b->infos[b->series_info[row]];
-    *ret = STR_NONE;
-    for (; v->any_column && v->row < row; v->row++) {
-        const attr_shape *s = attr_cols_shape(&b->attrs, v->row);
-        for (uint32_t k = 0; k < s->n; k++) v->next[s->columns[k]]++;
-    }
-    if (v->is_name) {
+    str own = v->attrs.of_resource[info->resource - b->resources];
+    if (v->is_name)
         *ret = info->name;
-        return RC_OK;
-    }
-    str own = v->of_resource[info->resource - b->resources];
-    if (own.p)
+    else if (own.p)
         *ret = own;
     else if (v->is_scope_name && info->scope && info->scope->name.n)
         *ret = info->scope->name;
     else if (v->is_scope_version && info->scope && info->scope->version.n)
         *ret = info->scope->version;
-    if (ret->p || !v->any_column) return RC_OK;
-    const attr_shape *s = attr_cols_shape(&b->attrs, row);
-    size_t others = 0; /* whole attributes of this row passed over */
-    for (uint32_t k = 0; k < s->n; k++) {
-        uint32_t c = s->columns[k];
-        if (!v->column[c]) continue;
-        const attr_column *col = &b->attrs.columns[c];
-        bool other = col->type == ATTR_OTHER;
-        attribute a;
-        rc code = attr_column_get(col, v->next[c] + (other ? others++ : 0), mem, &a, e);
-        if (code != RC_OK) return code;
-        if (other && !label_is(v->label, a.key)) continue;
-        *ret = attribute_text(&a, mem);
-        return RC_OK;
-    }
+    else
+        return attr_label_row(&v->attrs, row, mem, ret, e);
     return RC_OK;
 }
 

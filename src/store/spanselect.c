@@ -63,42 +63,18 @@ static const char *const STATUSES[] = {"unset", "ok", "error"};
 
 typedef struct label_view {
     span_block *b;
-    str label;
-    str *of_resource; /* p NULL: it has no such attribute */
+    attr_label attrs;
     builtin builtin;
-    bool *column; /* is it one of this name? */
-    bool any_column;
-    size_t *next; /* value of each column that comes next */
-    size_t row;
 } label_view;
 
 static rc view_open(label_view *v, span_block *b, str label, err *e) {
-    *v = (label_view){.b = b, .label = label};
+    *v = (label_view){.b = b};
     for (size_t i = 1; i < ARRAY_LEN(builtins); i++) {
         if (label_is(label, builtins[i].name)) v->builtin = (builtin)i;
     }
     rc code = span_block_load(b, WANT_OWNERS | WANT_SHAPES | builtins[v->builtin].want, e);
     if (code != RC_OK) return code;
-    v->of_resource = arena_try_new_n(b->mem, str, b->resource_count + 1);
-    v->column = arena_try_new_n(b->mem, bool, (size_t)b->attrs.column_count + 1);
-    v->next = arena_try_new_n(b->mem, size_t, (size_t)b->attrs.column_count + 1);
-    if (!v->of_resource || !v->column || !v->next) return no_memory(e);
-    for (size_t i = 0; i < b->resource_count; i++) {
-        const resource *r = &b->resources[i];
-        for (uint32_t k = 0; k < r->attr_count && !v->of_resource[i].p; k++) {
-            if (!label_is(label, r->attrs[k].key)) continue;
-            str text = attribute_text(&r->attrs[k], b->mem);
-            v->of_resource[i] = text.p ? text : S("");
-        }
-    }
-    for (uint32_t i = 0; i < b->attrs.column_count; i++) {
-        const attr_column *c = &b->attrs.columns[i];
-        v->column[i] = c->type == ATTR_OTHER || label_is(label, c->key);
-        if (!v->column[i]) continue;
-        v->any_column = true;
-        if ((code = attr_cols_load(&b->attrs, i, e)) != RC_OK) return code;
-    }
-    return RC_OK;
+    return attr_label_open(&v->attrs, &b->attrs, b->resources, b->resource_count, label, e);
 }
 
 static str name_of(const char *const *names, size_t count, int64_t i, arena *mem) {
@@ -137,41 +113,19 @@ static str builtin_value(const label_view *v, size_t row, arena *mem) {
 /* Rows ascending. Texts live in mem (scratch) or in the block. */
 static rc view_row(label_view *v, size_t row, arena *mem, str *ret, err *e) {
     const span_block *b = v->b;
-    for (; v->any_column && v->row < row; v->row++) {
-        const attr_shape *s = attr_cols_shape(&b->attrs, v->row);
-        for (uint32_t k = 0; k < s->n; k++) v->next[s->columns[k]]++;
-    }
-    str own = v->of_resource[b->resource_of[row]];
+    str own = v->attrs.of_resource[b->resource_of[row]];
     const scope *sc = b->scope_of[row] ? &b->scopes[b->scope_of[row]] : NULL;
     if (own.p) {
         *ret = own;
-        return RC_OK;
-    }
-    if (sc && v->builtin == BUILTIN_SCOPE_NAME && sc->name.n) {
+    } else if (sc && v->builtin == BUILTIN_SCOPE_NAME && sc->name.n) {
         *ret = sc->name;
-        return RC_OK;
-    }
-    if (sc && v->builtin == BUILTIN_SCOPE_VERSION && sc->version.n) {
+    } else if (sc && v->builtin == BUILTIN_SCOPE_VERSION && sc->version.n) {
         *ret = sc->version;
-        return RC_OK;
+    } else {
+        rc code = attr_label_row(&v->attrs, row, mem, ret, e);
+        if (code != RC_OK) return code;
+        if (!ret->p) *ret = builtin_value(v, row, mem);
     }
-    if (v->any_column) {
-        const attr_shape *s = attr_cols_shape(&b->attrs, row);
-        size_t others = 0; /* whole attributes of this row passed over */
-        for (uint32_t k = 0; k < s->n; k++) {
-            uint32_t c = s->columns[k];
-            if (!v->column[c]) continue;
-            const attr_column *col = &b->attrs.columns[c];
-            bool other = col->type == ATTR_OTHER;
-            attribute a;
-            rc code = attr_column_get(col, v->next[c] + (other ? others++ : 0), mem, &a, e);
-            if (code != RC_OK) return code;
-            if (other && !label_is(v->label, a.key)) continue;
-            *ret = attribute_text(&a, mem);
-            return RC_OK;
-        }
-    }
-    *ret = builtin_value(v, row, mem);
     return RC_OK;
 }
 
